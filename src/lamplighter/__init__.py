@@ -1,0 +1,1 @@
+"""Lamplighter: nightly labeling rounds over pools that are too big to label."""

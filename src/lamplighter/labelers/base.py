@@ -1,0 +1,144 @@
+"""What a labeler is, and what passes between it and a round."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from lamplighter.store.base import ObjectStore
+
+
+class Status(StrEnum):
+    """What an annotator did with a row."""
+
+    LABELLED = "labelled"
+    ABSTAINED = "abstained"  #: seen and skipped; the row is not asked again
+    WITHDRAWN = "withdrawn"  #: an earlier answer of the same annotator no longer counts
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One answer of one annotator about one row.
+
+    Attributes
+    ----------
+    id
+        Row id, int or str as in the pool.
+    label
+        One of the campaign's classes; None unless status is LABELLED.
+    annotator
+        Who answered.
+    labeler
+        Registered name of the back-end.
+    created_at
+        When it was answered, UTC; None when the back-end does not say.
+    lead_time_s
+        Seconds the annotator spent, if known.
+    source
+        The back-end's own stable name of this answer ("answers/a.jsonl:12"); an answer collected
+        twice has equal fields, so it is stored once.
+    """
+
+    id: int | str
+    label: str | None
+    annotator: str
+    labeler: str
+    created_at: datetime | None = None
+    lead_time_s: float | None = None
+    status: Status = Status.LABELLED
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """A row to be labelled; rows come in order of priority."""
+
+    id: int | str
+    purpose: str  #: "holdout", "seed" (cold start) or "batch"
+    rank: int
+    score: float | None = None
+    predicted: str | None = None
+    proba: tuple[float, ...] | None = None
+    display: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one round sends to a labeler. `id` is the same after any retry."""
+
+    id: str
+    round: int
+    created_at: datetime
+    classes: tuple[str, ...]
+    rows: Sequence[BatchRow]
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A labeler's receipt for one batch; `params` is JSON and all the labeler needs to collect."""
+
+    batch: str
+    round: int
+    created_at: datetime
+    rows: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far collection has come: the round that asks, and the newest answer already stored."""
+
+    round: int
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An answer that could not be read. It is reported and left for the next collect."""
+
+    where: str  #: file and line, or the back-end's id
+    what: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came back. May repeat annotations of an earlier collect: the round stores each once."""
+
+    annotations: Sequence[Annotation] = ()
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a labeler may use: the campaign's store, its name, its classes, the pool's id kind."""
+
+    store: ObjectStore
+    campaign: str
+    classes: tuple[str, ...]
+    integer_ids: bool = True
+
+
+class Labeler(ABC):
+    """Anything that answers. Subclasses are frozen dataclasses without state of their own."""
+
+    @property
+    def answers_per_row(self) -> int:
+        """How many annotations one dispatched row is expected to bring."""
+        return 1
+
+    @property
+    def answers_by_itself(self) -> bool:
+        """Whether `lamplighter run` may start the next round at once."""
+        return False
+
+    @abstractmethod
+    def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
+        """Send a batch out. Idempotent on `batch.id`, also after an ambiguous failure."""
+
+    @abstractmethod
+    def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
+        """Give what came back for these tickets. Repeatable; may repeat annotations."""
