@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -18,7 +18,7 @@ from lamplighter.stopping.base import Stop
 if TYPE_CHECKING:
     from lamplighter.stopping.base import StoppingRule
 
-FORMAT = 1
+FORMAT: Final = 1
 
 
 class Record(BaseModel):

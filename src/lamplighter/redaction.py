@@ -1,0 +1,101 @@
+"""`${NAME}` in a campaign file: resolved late, never stored, blotted out of whatever is shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from lamplighter.errors import ConfigError, LamplighterError
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+#: Variables that hold credentials of the object store, blotted out even when no file names them.
+_ALWAYS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
+_SHORTEST = 4  # blotting out shorter values would garble ordinary text
+MASK = "***"
+
+T = TypeVar("T")
+
+
+def references(value: Any) -> set[str]:
+    """Give the names of all environment variables that a (nested) value refers to."""
+    if isinstance(value, str):
+        return set(_REFERENCE.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*(references(v) for v in value.values())) if value else set()
+    if isinstance(value, Sequence):
+        return set().union(*(references(v) for v in value)) if value else set()
+    return set()
+
+
+def resolve(value: T, where: str = "campaign file") -> T:
+    """Replace every `${NAME}` in a (nested) value by the variable; raises ConfigError if unset."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda m: _variable(m.group(1), where), value)
+    if isinstance(value, Mapping):
+        return {k: resolve(v, f"{where}: {k}") for k, v in value.items()}  # type: ignore[return-value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(resolve(v, where) for v in value)  # type: ignore[return-value]
+    return value
+
+
+def _variable(name: str, where: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise ConfigError(
+            f"{where}: environment variable {name} is not set; export it, or remove ${{{name}}}"
+        )
+    return value
+
+
+class Redactor(logging.Filter):
+    """Blots out secret values in text, and as a logging filter in every record.
+
+    Parameters
+    ----------
+    names
+        Environment variables whose values are secret. They are read when text passes, so a value
+        that changes is still caught.
+    """
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__()
+        self.names = names | set(_ALWAYS)
+
+    def redact(self, text: str) -> str:
+        """Give the text with every secret value replaced by a mask."""
+        values = {os.environ.get(name, "") for name in self.names}
+        for value in sorted((v for v in values if len(v) >= _SHORTEST), key=len, reverse=True):
+            text = text.replace(value, MASK)
+        return text
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the finished message; exceptions are rendered here, so that they are covered too."""
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + logging.Formatter().formatException(record.exc_info)
+            record.exc_info = record.exc_text = None
+        record.msg, record.args = self.redact(message), ()
+        return True
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Let no exception pass whose text, or whose causes' text, shows a secret."""
+        try:
+            yield
+        except Exception as error:
+            if self._clean(error):
+                raise
+            clean = type(error) if isinstance(error, LamplighterError) else LamplighterError
+            raise clean(self.redact(str(error))) from None
+
+    def _clean(self, error: BaseException) -> bool:
+        seen: BaseException | None = error
+        while seen is not None:
+            if self.redact(str(seen)) != str(seen) or self.redact(repr(seen)) != repr(seen):
+                return False
+            seen = seen.__cause__ or seen.__context__
+        return True
