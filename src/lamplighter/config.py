@@ -211,10 +211,10 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
     )
 
 
-def _faults(error: ValidationError, data: dict[str, Any]) -> list[str]:
-    return [
-        _fault(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False, include_url=False)
-    ]
+def _faults(error: ValidationError) -> list[str]:
+    # Without the input: a value may be a secret.
+    found = error.errors(include_input=False, include_url=False)
+    return [_fault(e["loc"], e["type"], e["msg"]) for e in found]
 
 
 def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:

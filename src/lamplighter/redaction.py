@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lamplighter.errors import ConfigError, LamplighterError
 
@@ -33,12 +33,16 @@ def references(value: Any) -> set[str]:
 
 def resolve(value: T, where: str = "campaign file") -> T:
     """Replace every `${NAME}` in a (nested) value by the variable; raises ConfigError if unset."""
+    return cast(T, _resolved(value, where))
+
+
+def _resolved(value: Any, where: str) -> Any:
     if isinstance(value, str):
         return _REFERENCE.sub(lambda m: _variable(m.group(1), where), value)
     if isinstance(value, Mapping):
-        return {k: resolve(v, f"{where}: {k}") for k, v in value.items()}  # type: ignore[return-value]
+        return {k: _resolved(v, f"{where}: {k}") for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(resolve(v, where) for v in value)  # type: ignore[return-value]
+        return type(value)(_resolved(v, where) for v in value)
     return value
 
 

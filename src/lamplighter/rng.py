@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import numpy as np
+import pyarrow as pa
 
 from lamplighter.arrays import F64, U64, RowIds
 
@@ -53,16 +54,12 @@ def row_uniform(ids: RowIds, hash_key: int) -> F64:
 
 def row_digest(ids: RowIds) -> U64:
     """Reduce ids to 64 bits: integers as they are, strings by folding their UTF-8 words."""
-    import pyarrow as pa
-
     if pa.types.is_integer(ids.type):
         return np.asarray(ids.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False).view(np.uint64)
     return _string_digest(ids)
 
 
 def _string_digest(ids: RowIds) -> U64:
-    import pyarrow as pa
-
     ids = ids.cast(pa.large_string())
     _, offset_buffer, data = ids.buffers()
     offsets = np.frombuffer(offset_buffer, np.int64)[ids.offset : ids.offset + len(ids) + 1]

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pyarrow as pa
 
 from lamplighter import rng
 from lamplighter.arrays import F32, F64, I32, I64, U64, RowIds
@@ -124,8 +125,6 @@ class Shortlist:
 
     def take(self, positions: I64) -> Shortlist:
         """Give the rows at `positions`, in that order."""
-        import pyarrow as pa
-
         return Shortlist(
             ids=self.ids.take(pa.array(positions)),
             score=self.score[positions],
