@@ -137,6 +137,7 @@ class Campaign(Section):
     stopping: tuple[Named, ...] = ()
     budget: BudgetConfig = BudgetConfig()
     store: str
+    control: str | None = None  #: store of the same campaign with the random strategy, drawn beside it
     cluster: ClusterConfig | None = None
 
     @model_validator(mode="after")
@@ -205,6 +206,7 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
         update={
             "pool": campaign.pool.model_copy(update={"url": anchored(campaign.pool.url)}),
             "store": anchored(campaign.store),
+            "control": anchored(campaign.control) if campaign.control else None,
             "evaluation": evaluation,
             "labeler": campaign.labeler.model_copy(update={"params": params}),
         }

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -45,6 +46,11 @@ class Artifact(Record):
     key: str
     digest: str
     size: int
+
+    @classmethod
+    def of(cls, key: str, data: bytes) -> Artifact:
+        """Describe an object by its bytes."""
+        return cls(key=key, digest=sha256(data).hexdigest(), size=len(data))
 
 
 class Estimate(Record):

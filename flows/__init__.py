@@ -1,0 +1,1 @@
+"""Control flow under Prefect: a round, a campaign."""

@@ -1,0 +1,75 @@
+"""Rounds in a row until a rule stops them, for labelers that answer by themselves."""
+
+# No `from __future__ import annotations` here: Prefect builds the parameter form from the types.
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from prefect import flow, runtime
+from pydantic import Field
+
+from flows.labeling_round import CampaignFile, SchedulerAddress, labeling_round, tag_run
+from lamplighter.config import load
+from lamplighter.driver import Driver, open_driver
+from lamplighter.errors import ConfigError, LamplighterError
+
+MaxRounds = Annotated[int, Field(title="Rounds at most", ge=1, le=10_000)]
+
+
+def campaign_run_name() -> str:
+    """Name the flow run after the campaign."""
+    path = runtime.flow_run.parameters.get("campaign", "")
+    try:
+        return f"{load(path).name}-campaign"
+    except LamplighterError:  # the flow itself meets it again, and says it
+        return f"campaign-of-{path.rsplit('/', 1)[-1]}"
+
+
+@flow(name="campaign", flow_run_name=campaign_run_name, persist_result=False)
+def campaign(
+    campaign: CampaignFile,
+    control: Annotated[
+        str | None,
+        Field(
+            title="Control campaign file",
+            description="Run this campaign beside it, round by round: the same one with the random strategy.",
+        ),
+    ] = None,
+    cluster_address: SchedulerAddress = None,
+    max_rounds: MaxRounds = 1000,
+) -> list[dict[str, Any]]:
+    """Run rounds until a stopping rule fires; give a summary of each.
+
+    The labeler must answer by itself; one that waits for people is served by a nightly round.
+    """
+    driver = open_driver(campaign)
+    if not driver.labeler.answers_by_itself:
+        raise ConfigError(
+            f"labeler '{driver.campaign.labeler.name}' waits for people, so rounds in a row would only pile up "
+            "work; run one round a night instead: lamplighter round, or the deployment labeling-round/nightly"
+        )
+    tag_run(driver, driver.history().open.round)
+    with shared_cluster(driver, cluster_address) as address:
+        return list(rounds_in_a_row(campaign, control, address, max_rounds))
+
+
+def rounds_in_a_row(path: str, control: str | None, address: str | None, most: int) -> Iterator[dict[str, Any]]:
+    """Run rounds, each followed by one of the control, until the campaign itself stops."""
+    for _ in range(most):
+        summary = labeling_round(path, address)
+        yield summary
+        if summary["stopped"]:
+            return
+        if control:
+            labeling_round(control, address)
+
+
+@contextmanager
+def shared_cluster(driver: Driver, address: str | None) -> Iterator[str | None]:
+    """Keep one cluster up for all rounds, unless one is up already."""
+    config = driver.campaign.cluster
+    if address or (config and config.address):
+        yield address
+        return
+    with driver.cluster() as client:
+        yield client.scheduler.address

@@ -1,0 +1,110 @@
+"""The nightly flow: one round of one campaign, from wherever the ledger says it stands."""
+
+# No `from __future__ import annotations` here: Prefect builds the parameter form from the types.
+import logging
+from typing import Annotated, Any
+
+from prefect import flow, get_client, runtime
+from prefect.states import Completed
+from pydantic import Field
+
+from lamplighter.config import ClusterConfig
+from lamplighter.driver import Driver, open_driver
+from lamplighter.errors import LamplighterError
+from lamplighter.rounds import AnyStep, Next, RoundRecord, Step
+from lamplighter.summary import summarise
+from tasks.collect import collect
+from tasks.commit import commit
+from tasks.dispatch import dispatch
+from tasks.evaluate import evaluate
+from tasks.publish import publish
+from tasks.retrain import retrain
+from tasks.score import score
+from tasks.selection import select_batch
+from tasks.train import train
+
+log = logging.getLogger("lamplighter")
+
+CampaignFile = Annotated[
+    str,
+    Field(
+        title="Campaign file",
+        description="Path or URL (s3://...) of campaign.yaml, as the worker sees it.",
+        min_length=1,
+    ),
+]
+SchedulerAddress = Annotated[
+    str | None,
+    Field(
+        title="Dask scheduler",
+        description="Score on this cluster (tcp://host:8786) instead of the one in the campaign file.",
+    ),
+]
+TASKS = {
+    Step.COLLECT: collect,
+    Step.EVALUATE: evaluate,
+    Step.SCORE: score,
+    Step.SELECT: select_batch,
+    Step.DISPATCH: dispatch,
+    Step.COMMIT: commit,
+}
+
+
+def run_name() -> str:
+    """Name the flow run after the campaign and the round it is about to do."""
+    path = runtime.flow_run.parameters.get("campaign", "")
+    try:
+        driver = open_driver(path)
+        return f"{driver.campaign.name}-round-{driver.history().open.round:05d}"
+    except LamplighterError:  # the flow itself meets it again, and says it
+        return f"round-of-{path.rsplit('/', 1)[-1]}"
+
+
+@flow(name="labeling-round", flow_run_name=run_name, persist_result=False)
+def labeling_round(campaign: CampaignFile, cluster_address: SchedulerAddress = None) -> Any:
+    """Run one labeling round: collect, train, evaluate, score, select, dispatch, commit.
+
+    Safe to run again after any failure: steps that were done are not repeated. A campaign that has
+    stopped is left alone, and the run says so.
+    """
+    driver = open_driver(campaign, _cluster(cluster_address))
+    history = driver.history()
+    upcoming = driver.plan(history)
+    tag_run(driver, history.open.round)
+    if not isinstance(upcoming, Next):
+        summary = summarise(driver.campaign.name, history.records[-1], upcoming)
+        return Completed(message=f"Nothing to do: {summary.stopped}", data=summary.as_dict())
+    record = take_round(driver)
+    publish(driver, record)
+    return summarise(driver.campaign.name, record).as_dict()
+
+
+def take_round(driver: Driver) -> RoundRecord:
+    """Do step after step, each one a task fed by the one before, until the round is committed."""
+    done: AnyStep | RoundRecord | None = None
+    while not isinstance(done, RoundRecord):
+        history = driver.history()
+        upcoming = driver.plan(history)
+        if not isinstance(upcoming, Next):
+            raise RuntimeError(f"the campaign stopped in the middle of a round: {upcoming.reason}")
+        done = _task(upcoming.step, any(r.train.model for r in history.records))(driver, after=done)
+    return done
+
+
+def _task(step: Step, has_model: bool) -> Any:
+    if step is Step.TRAIN:
+        return retrain if has_model else train
+    return TASKS[step]
+
+
+def _cluster(address: str | None) -> ClusterConfig | None:
+    return ClusterConfig(address=address) if address else None
+
+
+def tag_run(driver: Driver, number: int) -> None:
+    """Put campaign and round on the run, so that the run list can be filtered by them."""
+    run_id, name = runtime.flow_run.id, driver.campaign.name
+    if run_id:
+        tags = sorted({*runtime.flow_run.tags, f"campaign:{name}", f"round:{number}"})
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run_id, tags=tags)

@@ -1,0 +1,150 @@
+"""A driver: one process at work on one campaign. It holds no state; the ledger does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from lamplighter import cluster, redaction
+from lamplighter.config import Campaign, ClusterConfig, PoolConfig, check_unchanged, load
+from lamplighter.errors import KeyExists, KeyMissing
+from lamplighter.evaluation import higher_is_better
+from lamplighter.labelers import LABELERS
+from lamplighter.labelers.base import Desk, Labeler
+from lamplighter.rounds import History, Next, plan
+from lamplighter.stopping import STOPPING
+from lamplighter.stopping.base import Stop, StoppingRule
+from lamplighter.store import open_store
+from lamplighter.store.base import ObjectStore
+from lamplighter.store.log import RoundLog, writer_token
+from lamplighter.strategies import STRATEGIES
+from lamplighter.strategies.base import Strategy
+
+CAMPAIGN_KEY = "campaign.json"
+log = logging.getLogger("lamplighter")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A campaign with its store opened, and everything named in its file built.
+
+    Attributes
+    ----------
+    campaign
+        As read from the file, `${NAME}` unresolved.
+    cluster_override
+        A cluster that is already up, instead of the one in the campaign file.
+    """
+
+    campaign: Campaign
+    cluster_override: ClusterConfig | None = None
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The campaign's object store."""
+        return open_store(redaction.resolve(self.campaign.store, "store"))
+
+    @cached_property
+    def ledger(self) -> RoundLog:
+        """The rounds in the store."""
+        return RoundLog(self.store)
+
+    @cached_property
+    def pool_config(self) -> PoolConfig:
+        """The pool, secrets resolved."""
+        return resolved(self.campaign.pool)
+
+    @cached_property
+    def labeler(self) -> Labeler:
+        """The campaign's labeler."""
+        part = self.campaign.labeler
+        return LABELERS.build(part.name, redaction.resolve(part.params, "labeler.params"))
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        """The campaign's strategy."""
+        return STRATEGIES.build(self.campaign.strategy.name, self.campaign.strategy.params)
+
+    @cached_property
+    def cold_start(self) -> Strategy:
+        """The strategy used as long as there is no model."""
+        return STRATEGIES.build(self.campaign.cold_start.name, self.campaign.cold_start.params)
+
+    @cached_property
+    def rules(self) -> tuple[StoppingRule, ...]:
+        """The campaign's stopping rules, then those that always hold: the budget, nothing left."""
+        named = [STOPPING.build(r.name, self._rule_params(r.name, r.params)) for r in self.campaign.stopping]
+        budget = self.campaign.budget.model_dump(exclude={"cost_per_label"}, exclude_none=True)
+        if budget:
+            named.append(STOPPING.build("budget", budget))
+        return (*named, STOPPING.build("exhausted"))
+
+    def _rule_params(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
+        if name not in ("target", "diminishing_returns"):
+            return params
+        return {"higher_is_better": higher_is_better(self.campaign.evaluation.metric), **params}
+
+    def desk(self, integer_ids: bool) -> Desk:
+        """Give what the labeler may use."""
+        return Desk(self.store, self.campaign.name, self.campaign.classes, integer_ids)
+
+    @contextmanager
+    def cluster(self) -> Iterator[Any]:
+        """Connect to the Dask cluster for as long as the block lasts."""
+        config = self.cluster_override or self.campaign.cluster
+        with cluster.connect(resolved(config) if config else None) as client:
+            yield client
+
+    def open(self) -> Driver:
+        """Check every part that needs no data, then freeze the campaign in the store, or compare.
+
+        Raises
+        ------
+        CampaignChanged
+            The file was edited in a way that would falsify the rounds in the store.
+        """
+        _ = self.labeler, self.strategy, self.cold_start, self.rules
+        try:
+            check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)
+        except KeyMissing:
+            self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        try:
+            self.store.create(CAMPAIGN_KEY, self.campaign.frozen())
+        except KeyExists:  # another driver was first
+            check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)
+
+    def history(self) -> History:
+        """Read the ledger."""
+        return self.ledger.history()
+
+    def plan(self, history: History | None = None) -> Next | Stop:
+        """Give the next step, or why there is none."""
+        return plan(history or self.history(), self.rules)
+
+
+def resolved(section: Any) -> Any:
+    """Give a part of the campaign with its `${NAME}` resolved."""
+    return type(section).model_validate(redaction.resolve(section.model_dump()))
+
+
+def open_driver(path: str, cluster_override: ClusterConfig | None = None) -> Driver:
+    """Read a campaign file and open its driver; raises ConfigError, StoreError."""
+    return Driver(load(path), cluster_override).open()
+
+
+def stamp(number: int, started: datetime) -> dict[str, Any]:
+    """Give the fields that every checkpoint shares."""
+    return {
+        "round": number,
+        "writer": writer_token(),
+        "started_at": started,
+        "finished_at": datetime.now(UTC),
+    }

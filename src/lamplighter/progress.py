@@ -1,0 +1,52 @@
+"""Telling whoever listens how far a long step is: a terminal's bar, an artifact of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pass over the pool is.
+
+    Attributes
+    ----------
+    what
+        The work, as a present participle: "scoring".
+    rows, total_rows, shards, total_shards
+        Done so far, and in all.
+    """
+
+    what: str
+    rows: int
+    total_rows: int
+    shards: int
+    total_shards: int
+
+    @property
+    def share(self) -> float:
+        """Share done, 0 to 1; an empty pass is done."""
+        return self.rows / self.total_rows if self.total_rows else 1.0
+
+
+Listener = Callable[[Progress], None]
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress listeners", default=())
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have `listener` called with all progress made inside the block."""
+    token = _listeners.set((*_listeners.get(), listener))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+def tell(progress: Progress) -> None:
+    """Tell all listeners of the current context."""
+    for listener in _listeners.get():
+        listener(progress)

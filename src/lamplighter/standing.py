@@ -1,0 +1,215 @@
+"""Where a campaign stands: what its ledger adds up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from lamplighter import annotations as annotation_table
+from lamplighter import rng, tables
+from lamplighter.annotations import Labels
+from lamplighter.arrays import F32, I32, Bools, RowIds
+from lamplighter.driver import Driver
+from lamplighter.labelers.base import Ticket
+from lamplighter.learner import Model
+from lamplighter.pool import Manifest, Pool
+from lamplighter.rounds import (
+    AnyStep,
+    Artifact,
+    CollectDone,
+    DispatchDone,
+    History,
+    ScoreDone,
+    SelectDone,
+    TrainDone,
+)
+
+S = TypeVar("S", bound=AnyStep)
+TICKET = TypeAdapter(Ticket)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows with their features: ids (n,), x (n, D) float32, label (n,) int32, weight equal."""
+
+    ids: RowIds
+    x: F32
+    label: I32
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Reads the artifacts of a history, each once."""
+
+    driver: Driver
+    history: History
+    fresh: Any = None  #: annotations just collected, not yet in a checkpoint
+    fresh_features: Any = None  #: features just fetched for them
+
+    def steps(self, kind: type[S]) -> list[S]:
+        """Give the checkpoints of one kind, oldest round first, the open round last."""
+        found: list[AnyStep | None] = []
+        for record in self.history.records:
+            found += [record.collect, record.train, record.score, record.select, record.dispatch]
+        found += self.history.open.steps.values()
+        return [s for s in found if isinstance(s, kind)]
+
+    def current(self, kind: type[S]) -> S:
+        """Give the open round's checkpoint of a step that is known to be done."""
+        done = {type(s): s for s in self.history.open.steps.values()}
+        step = done[kind]
+        assert isinstance(step, kind)  # noqa: S101 - narrows the type
+        return step
+
+    @property
+    def number(self) -> int:
+        """The open round."""
+        return self.history.open.round
+
+    # The pool
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """The newest manifest in the ledger."""
+        collected = self.steps(CollectDone)
+        return Manifest.from_bytes(self.read(collected[-1].manifest)) if collected else None
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The pool of the open round, which has collected."""
+        if self.manifest is None:
+            raise RuntimeError("the pool of a round is known once it has collected")
+        return Pool(self.driver.pool_config, self.manifest)
+
+    @cached_property
+    def integer_ids(self) -> bool:
+        """Whether the pool's ids are integers; so for an empty ledger."""
+        return self.manifest is None or self.manifest.id_kind == "int64"
+
+    def read(self, artifact: Artifact) -> bytes:
+        """Read a file of the ledger, digest verified."""
+        return self.driver.ledger.read(artifact)
+
+    # What was asked
+
+    @cached_property
+    def dispatched(self) -> Any:
+        """All rows ever selected: a table of id, purpose, round, without repeats."""
+        parts = [self._batch(done) for done in self.steps(SelectDone)]
+        if not parts:
+            return pa.table({"id": tables.empty_ids(self.integer_ids), "purpose": pa.array([], pa.string())})
+        return pa.concat_tables(parts)
+
+    def _batch(self, done: SelectDone) -> Any:
+        return tables.from_parquet(self.read(done.batch)).select(["id", "purpose"])
+
+    @cached_property
+    def dispatched_ids(self) -> RowIds:
+        """Ids of all rows ever selected."""
+        return tables.ids_of(self.dispatched)
+
+    @cached_property
+    def tickets(self) -> list[Ticket]:
+        """The labelers' receipts."""
+        done = [d.ticket for d in self.steps(DispatchDone) if d.ticket]
+        return [TICKET.validate_json(self.read(t)) for t in done]
+
+    # What was answered
+
+    @cached_property
+    def annotations(self) -> Any:
+        """All annotations of the ledger, as one table."""
+        parts = [c.annotations for c in self.steps(CollectDone) if c.annotations]
+        read = [annotation_table.from_parquet(self.read(p)) for p in parts]
+        read += [self.fresh] if self.fresh is not None else []
+        return pa.concat_tables(read) if read else annotation_table.empty(self.integer_ids)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The consensus label of every answered row, also of rows that the pool does not have."""
+        campaign = self.driver.campaign
+        return annotation_table.consensus(self.annotations, campaign.classes, seed=campaign.seed)
+
+    @cached_property
+    def features(self) -> Any:
+        """Features of all rows ever selected or labelled: a table of id and features."""
+        parts = [d.features for d in self.steps(SelectDone)]
+        parts += [c.features for c in self.steps(CollectDone) if c.features]
+        read = [tables.from_parquet(self.read(p)) for p in parts]
+        read += [self.fresh_features] if self.fresh_features is not None else []
+        return pa.concat_tables(read) if read else None
+
+    # What they make together
+
+    @cached_property
+    def holdout_key(self) -> int:
+        """The key under which rows are hashed into the holdout; the same in every round."""
+        return rng.key(self.driver.campaign.seed, 0, "holdout")
+
+    @cached_property
+    def holdout_below(self) -> int | None:
+        """Rows with a smaller hash are the holdout, for ever; None before it was drawn."""
+        drawn = [s.holdout_below for s in self.steps(SelectDone) if s.holdout_below is not None]
+        return drawn[0] if drawn else None
+
+    def in_holdout(self, ids: RowIds) -> Bools:
+        """Say for each id whether it belongs to the holdout: (n,) bool."""
+        if self.holdout_below is None:
+            return np.zeros(len(ids), bool)
+        return rng.row_hash(ids, self.holdout_key) < np.uint64(self.holdout_below)
+
+    @cached_property
+    def labelled(self) -> Rows:
+        """Every labelled row of the pool with its features, holdout included."""
+        if self.features is None:
+            return Rows(tables.empty_ids(self.integer_ids), np.empty((0, 0), np.float32), np.empty(0, np.int32))
+        where = tables.positions(self.labels.ids, tables.ids_of(self.features))
+        known = np.flatnonzero(where >= 0)
+        x = tables.matrix(self.features.column("features").take(pa.array(where[known])))
+        return Rows(self.labels.ids.take(pa.array(known)), x, self.labels.label[known])
+
+    @cached_property
+    def training(self) -> Rows:
+        """The labelled rows outside the holdout."""
+        return self._part(~self.in_holdout(self.labelled.ids))
+
+    @cached_property
+    def holdout(self) -> Rows:
+        """The labelled rows of the holdout."""
+        return self._part(self.in_holdout(self.labelled.ids))
+
+    def _part(self, wanted: Bools) -> Rows:
+        rows = self.labelled
+        return Rows(rows.ids.filter(pa.array(wanted)), rows.x[wanted], rows.label[wanted])
+
+    @cached_property
+    def outstanding(self) -> int:
+        """Dispatched rows without any answer."""
+        answered = tables.ids_of(self.annotations)
+        return int(np.count_nonzero(~tables.is_in(self.dispatched_ids, answered)))
+
+    # Models
+
+    def model(self, done: TrainDone | None) -> Model | None:
+        """Load the model of a train step, if it made one."""
+        return Model.from_bytes(self.read(done.model)) if done and done.model else None
+
+    @cached_property
+    def previous_model(self) -> Model | None:
+        """The newest model of an earlier round."""
+        done = [r.train for r in self.history.records if r.train.model]
+        return self.model(done[-1]) if done else None
+
+    @cached_property
+    def previous_score(self) -> ScoreDone | None:
+        """The newest scan of an earlier round."""
+        done = [r.score for r in self.history.records if r.score]
+        return done[-1] if done else None

@@ -1,0 +1,175 @@
+"""Collect: fix the pool for the round and take in the labels that came back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from lamplighter import annotations as annotation_table
+from lamplighter import cluster, tables
+from lamplighter.arrays import RowIds
+from lamplighter.driver import stamp
+from lamplighter.errors import KeyExists
+from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status
+from lamplighter.pool import Manifest, Pool, find_ids, shards_that_may_hold, take_manifest
+from lamplighter.rounds import Artifact, CollectDone
+from lamplighter.standing import Standing
+
+log = logging.getLogger("lamplighter")
+SHOWN_PROBLEMS = 20
+
+
+def collect(standing: Standing) -> CollectDone:
+    """Take the manifest and the new annotations; find the features of labels nobody was asked for."""
+    started, driver, number = datetime.now(UTC), standing.driver, standing.number
+    manifest = take_manifest(driver.pool_config, previous=standing.manifest)
+    stored = driver.ledger.write(number, "manifest", "json", manifest.to_bytes())
+    driver.ledger.write(number, "campaign", "json", driver.campaign.frozen())
+    taken = _take(standing, manifest)
+    foreign = _find_foreign(replace(standing, fresh=taken.table), manifest)
+    features = _keep_features(standing, foreign.table)
+    return CollectDone(
+        **_sums(replace(standing, fresh=taken.table, fresh_features=foreign.table)),
+        campaign=driver.campaign.digest(),
+        manifest=stored,
+        pool_rows=manifest.rows,
+        pool_fingerprint=manifest.fingerprint,
+        annotations=taken.artifact,
+        features=features,
+        new_annotations=len(taken.table),
+        unknown_rows=foreign.missing,
+        problem_count=len(taken.problems),
+        problems=tuple(f"{p.where}: {p.what}" for p in taken.problems[:SHOWN_PROBLEMS]),
+        **stamp(number, started),
+    )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The round's new annotations, as they lie in the store."""
+
+    artifact: Artifact | None
+    table: Any
+    problems: Sequence[Problem]
+
+
+def _take(standing: Standing, manifest: Manifest) -> _Taken:
+    integer = manifest.id_kind == "int64"
+    since = Cursor(standing.number, newest(standing.annotations))
+    collected = standing.driver.labeler.collect(standing.tickets, since, standing.driver.desk(integer))
+    fitting, problems = _of_known_classes(collected, standing.driver.campaign.classes)
+    fresh = annotation_table.new_only(fitting, standing.annotations)
+    for problem in problems[:SHOWN_PROBLEMS]:
+        log.warning("answer left for the next collect: %s: %s", problem.where, problem.what)
+    return _keep(standing, annotation_table.to_parquet(fresh, standing.number, integer), problems)
+
+
+def _keep(standing: Standing, data: bytes, problems: Sequence[Problem]) -> _Taken:
+    """Write the annotations; those that an interrupted collect of this round wrote stand instead."""
+    key = f"annotations/round={standing.number:06d}/part-0.parquet"
+    store = standing.driver.store
+    if len(annotation_table.from_parquet(data)):
+        try:
+            store.create(key, data)
+        except KeyExists:
+            data = store.get(key)
+    elif key in store.list(key):
+        data = store.get(key)
+    table = annotation_table.from_parquet(data)
+    return _Taken(Artifact.of(key, data) if len(table) else None, table, problems)
+
+
+def _of_known_classes(collected: Collected, classes: Sequence[str]) -> tuple[list[Annotation], list[Problem]]:
+    known = set(classes)
+    fitting, problems = [], list(collected.problems)
+    for annotation in collected.annotations:
+        if annotation.status is Status.LABELLED and annotation.label not in known:
+            where = annotation.source or f"row {annotation.id}"
+            problems.append(Problem(where, f"unknown class {annotation.label!r}; known: {_few(classes)}"))
+        else:
+            fitting.append(annotation)
+    return fitting, problems
+
+
+def _few(names: Sequence[str], shown: int = 10) -> str:
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def newest(table: Any) -> datetime | None:
+    """Give the newest time of answer in an annotation table."""
+    when: datetime | None = pa.compute.max(table.column("created_at")).as_py() if len(table) else None
+    return when
+
+
+@dataclass(frozen=True)
+class _Foreign:
+    """Answers about rows that nobody was asked about."""
+
+    table: Any  #: id and features of those that the pool has, or None
+    missing: int  #: ids that the pool does not have
+
+
+def _find_foreign(standing: Standing, manifest: Manifest) -> _Foreign:
+    ids = tables.ids_of(standing.annotations).unique()
+    known = [standing.dispatched_ids]
+    if standing.features is not None:
+        known.append(tables.ids_of(standing.features))
+    foreign = ids.filter(pa.array(~tables.is_in(ids, pa.concat_arrays(known))))
+    if not len(foreign) or _looked_up_before(standing, manifest, foreign):
+        return _Foreign(None, len(foreign))
+    found = _fetch(standing, Pool(standing.driver.pool_config, manifest), foreign)
+    missing = len(foreign) - (len(found) if found else 0)
+    if missing:
+        log.warning("%d labels are for ids that are not in the pool", missing)
+    return _Foreign(found, missing)
+
+
+def _looked_up_before(standing: Standing, manifest: Manifest, foreign: RowIds) -> bool:
+    """Say whether the same pool was already searched for all of these ids."""
+    earlier = standing.steps(CollectDone)
+    searched = bool(earlier) and earlier[-1].pool_fingerprint == manifest.fingerprint
+    return searched and not tables.is_in(foreign, tables.ids_of(standing.fresh)).any()
+
+
+def _fetch(standing: Standing, pool: Pool, ids: RowIds) -> Any:
+    with standing.driver.cluster() as client:
+        shards = shards_that_may_hold(pool, ids)
+        parts = [f for f in cluster.map_shards(client, find_ids, shards, pool, ids) if len(f.ids)]
+    if not parts:
+        return None
+    features = np.concatenate([f.features for f in parts])
+    return pa.table(
+        {"id": pa.concat_arrays([f.ids for f in parts]), "features": tables.vector_column(features)}
+    )
+
+
+def _keep_features(standing: Standing, table: Any) -> Artifact | None:
+    if table is None:
+        return None
+    data = tables.to_parquet(table)
+    return standing.driver.ledger.write(standing.number, "collect-features", "parquet", data)
+
+
+def _sums(standing: Standing) -> dict[str, Any]:
+    """Count labels as they stand with the new annotations in."""
+    campaign = standing.driver.campaign
+    paid = annotation_table.paid(standing.annotations)
+    counts = np.bincount(standing.training.label, minlength=len(campaign.classes))
+    answered = tables.ids_of(standing.annotations).unique()
+    return {
+        "annotations_total": paid,
+        "cost": round(paid * (campaign.budget.cost_per_label or 0.0), 6),
+        "labelled_rows": len(standing.training),
+        "labelled_holdout": len(standing.holdout),
+        "abstained": len(answered) - len(standing.labels.ids),
+        "outstanding": standing.outstanding,
+        "class_counts": {name: int(n) for name, n in zip(campaign.classes, counts, strict=True)},
+        "newest": newest(standing.annotations),
+    }

@@ -1,0 +1,56 @@
+"""Dispatch: send the batch to the labeler, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from lamplighter import tables
+from lamplighter.driver import stamp
+from lamplighter.labelers.base import Batch, BatchRow
+from lamplighter.rounds import DispatchDone, SelectDone
+from lamplighter.standing import TICKET, Standing
+
+_SHOWN = "display."
+
+
+def dispatch(standing: Standing) -> DispatchDone:
+    """Hand the batch over and keep the labeler's ticket.
+
+    The batch's id comes from its digest, so a repeated dispatch is the same dispatch to the labeler.
+    """
+    started, number = datetime.now(UTC), standing.number
+    batch = batch_of(standing, standing.current(SelectDone))
+    if not batch.rows:
+        return DispatchDone(**stamp(number, started))
+    ticket = standing.driver.labeler.dispatch(batch, standing.driver.desk(standing.integer_ids))
+    stored = standing.driver.ledger.write(number, "ticket", "json", TICKET.dump_json(ticket))
+    return DispatchDone(ticket=stored, rows=len(batch.rows), **stamp(number, started))
+
+
+def batch_of(standing: Standing, done: SelectDone) -> Batch:
+    """Give a selected batch as the labeler gets it."""
+    campaign = standing.driver.campaign
+    return Batch(
+        id=f"{campaign.name}-{done.round:06d}-{done.batch.digest[:8]}",
+        round=done.round,
+        created_at=done.finished_at,
+        classes=campaign.classes,
+        rows=tuple(_rows(tables.from_parquet(standing.read(done.batch)))),
+    )
+
+
+def _rows(table: Any) -> Iterator[BatchRow]:
+    shown = [name for name in table.column_names if name.startswith(_SHOWN)]
+    for row in table.to_pylist():
+        proba = row.get("proba")
+        yield BatchRow(
+            id=row["id"],
+            purpose=row["purpose"],
+            rank=row["rank"],
+            score=row.get("score"),
+            predicted=row.get("predicted"),
+            proba=tuple(proba) if proba is not None else None,
+            display={name.removeprefix(_SHOWN): row[name] for name in shown},
+        )

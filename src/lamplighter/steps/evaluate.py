@@ -1,0 +1,103 @@
+"""Evaluate: the honest number of the round, and whether to stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from lamplighter import evaluation, tables
+from lamplighter.arrays import F32, I32
+from lamplighter.driver import resolved, stamp
+from lamplighter.errors import UnknownClass, unknown
+from lamplighter.pool import Pool, take_manifest
+from lamplighter.rounds import CollectDone, EvaluateDone, Metrics, RoundFacts, TrainDone, decide, facts
+from lamplighter.standing import Rows, Standing
+
+
+def evaluate(standing: Standing) -> EvaluateDone:
+    """Measure the round's model on the holdout or the test set, then ask the stopping rules."""
+    started = datetime.now(UTC)
+    model = standing.model(standing.current(TrainDone))
+    rows = _rows(standing) if model else None
+    if model is None or rows is None or not len(rows):
+        note = "no model yet" if model is None else "no labelled holdout row yet"
+        return EvaluateDone(note=note, stop=decide(_history(standing, None), standing.driver.rules),
+                            **stamp(standing.number, started))
+    metrics = _measure(standing, rows, model.predict_proba(rows.x))
+    stored = standing.driver.ledger.write(
+        standing.number, "metrics", "json", metrics.model_dump_json(indent=1).encode()
+    )
+    return EvaluateDone(
+        metrics=stored,
+        metric=metrics.estimates[metrics.primary],
+        stop=decide(_history(standing, metrics), standing.driver.rules),
+        **stamp(standing.number, started),
+    )
+
+
+def _measure(standing: Standing, rows: Rows, proba: F32) -> Metrics:
+    campaign = standing.driver.campaign
+    return evaluation.evaluate(
+        rows.label,
+        proba,
+        campaign.classes,
+        metric=campaign.evaluation.metric,
+        seed=campaign.seed,
+        round=standing.number,
+    )
+
+
+def _history(standing: Standing, metrics: Metrics | None) -> list[RoundFacts]:
+    collected = standing.current(CollectDone)
+    now = RoundFacts(
+        round=standing.number,
+        labelled_rows=collected.labelled_rows,
+        annotations=collected.annotations_total,
+        cost=collected.cost,
+        outstanding=collected.outstanding,
+        metric=metrics.estimates[metrics.primary] if metrics else None,
+        churn=None,
+        selected=None,
+    )
+    return [*(facts(r) for r in standing.history.records), now]
+
+
+def _rows(standing: Standing) -> Rows:
+    return test_rows(standing) if standing.driver.campaign.evaluation.test_set else standing.holdout
+
+
+def test_rows(standing: Standing) -> Rows:
+    """Read the labelled test set; its columns are named as the pool's, and it fits in memory.
+
+    Raises
+    ------
+    UnknownClass
+        A label of the test set is not one of the campaign's classes.
+    """
+    campaign = standing.driver.campaign
+    section = resolved(campaign.evaluation)
+    where = {"url": section.test_set, "display": (section.label,), "glob": campaign.pool.glob}
+    config = standing.driver.pool_config.model_copy(update=where)
+    pool = Pool(config, take_manifest(config))
+    blocks = [(b.ids, b.features, b.extra) for s in pool.shards() for b in pool.read(s, extra=(section.label,))]
+    labels = pa.concat_tables([extra for _, _, extra in blocks]).column(section.label)
+    rows = Rows(
+        pa.concat_arrays([ids for ids, _, _ in blocks]),
+        np.concatenate([x for _, x, _ in blocks]),
+        _positions(labels, campaign.classes),
+    )
+    finite = np.isfinite(rows.x).all(axis=1)
+    return replace(rows, ids=rows.ids.filter(pa.array(finite)), x=rows.x[finite], label=rows.label[finite])
+
+
+def _positions(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> I32:
+    text = labels.cast(pa.string()).combine_chunks()
+    where = tables.positions(text, pa.array(classes))
+    if (where < 0).any():
+        wrong = text[int(np.argmax(where < 0))].as_py()
+        raise UnknownClass(f"evaluation.test_set: {unknown('class', str(wrong), classes)}")
+    return where.astype(np.int32)

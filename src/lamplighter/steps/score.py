@@ -1,0 +1,124 @@
+"""Score: one pass over the whole pool on the cluster, down to the exact shortlist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lamplighter import cluster, evaluation, rng, tables
+from lamplighter.driver import stamp
+from lamplighter.learner import Model
+from lamplighter.rounds import Artifact, ScoreDone, TrainDone
+from lamplighter.scan import Progress, Sample, ScanJob, ScanResult
+from lamplighter.standing import Standing
+from lamplighter.steps.shortlist_file import shortlist_table
+from lamplighter.steps.wanted import strategy_of, wanted
+from lamplighter.strategies.base import Strategy
+
+#: Rows of the fixed hash sample on which two models are compared; their share of a large pool is
+#: halved as it doubles, so that the samples of two rounds are nested.
+SAMPLE_ROWS = 20_000
+WHOLE = 2**64
+
+
+def score(standing: Standing, on_progress: Callable[[Progress], None] | None = None) -> ScoreDone:
+    """Scan the pool with the round's model and strategy; memory is a block and a shortlist."""
+    started = datetime.now(UTC)
+    name, strategy = strategy_of(standing)
+    model = standing.model(standing.current(TrainDone))
+    shards = standing.pool.shards()
+    job = _job(standing, strategy, model)
+    with standing.driver.cluster() as client:
+        result = cluster.scan_pool(client, job, shards, on_progress)
+    sample = sample_table(result.sample) if model else None
+    return ScoreDone(
+        shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
+        holdout=_write(standing, "holdout", _holdout_table(result)),
+        sample=_write(standing, "sample", sample) if sample is not None else None,
+        strategy=name,
+        rows=result.rows,
+        left_out=result.left_out,
+        churn=_churn(standing, sample),
+        shards=len(shards),
+        **stamp(standing.number, started),
+    )
+
+
+def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob:
+    campaign = standing.driver.campaign
+    rows = wanted(standing).rows
+    return ScanJob(
+        pool=standing.pool,
+        scorer=model.scorer() if model else None,
+        strategy=strategy,
+        m=max(strategy.oversample * rows, 1),
+        seed=campaign.seed,
+        round=standing.number,
+        exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
+        holdout_key=standing.holdout_key,
+        holdout_below=holdout_bound(standing),
+        sample_key=rng.key(campaign.seed, 0, "sample"),
+        sample_below=sample_bound(standing.pool.manifest.rows) if model else 0,
+    )
+
+
+def holdout_bound(standing: Standing) -> int:
+    """Give the hash below which this scan gathers rows of the holdout.
+
+    A holdout of n rows is drawn in the first scan: the n smallest hashes. This bound is past the
+    n-th with a chance of about 1 - 1e-9 and keeps what is gathered small.
+    """
+    if standing.holdout_below is not None:
+        return standing.holdout_below
+    size = standing.driver.campaign.evaluation.holdout
+    if size is None:
+        return 0
+    if isinstance(size, float):
+        return int(size * WHOLE)
+    enough = size + 6 * size**0.5 + 20
+    return min(int(enough / standing.pool.manifest.rows * WHOLE), WHOLE - 1)
+
+
+def sample_bound(rows: int) -> int:
+    """Give the hash below which rows belong to the fixed sample of a pool of so many rows."""
+    halvings = max(0, int(np.log2(max(rows, 1) / SAMPLE_ROWS)))
+    return WHOLE // 2**halvings - 1
+
+
+def sample_table(sample: Sample) -> Any:
+    """Give the sample's predictions as a table of id, predicted, score, ordered by hash."""
+    return pa.table({"id": sample.ids, "predicted": sample.predicted, "score": sample.score})
+
+
+def _holdout_table(result: ScanResult) -> Any:
+    rows = result.holdout
+    order = np.argsort(rows.hash, kind="stable")
+    return pa.table(
+        {
+            "id": rows.ids,
+            "hash": rows.hash,
+            "file": rows.file,
+            "row_group": rows.row_group,
+            "row": rows.row,
+        }
+    ).take(pa.array(order))
+
+
+def _write(standing: Standing, name: str, table: Any) -> Artifact:
+    return standing.driver.ledger.write(standing.number, name, "parquet", tables.to_parquet(table))
+
+
+def _churn(standing: Standing, sample: Any) -> float | None:
+    before = standing.previous_score
+    if sample is None or before is None or before.sample is None:
+        return None
+    earlier = tables.from_parquet(standing.read(before.sample))
+    return evaluation.churn(_predictions(earlier), _predictions(sample))
+
+
+def _predictions(table: Any) -> tuple[Any, Any]:
+    return tables.ids_of(table), table.column("predicted").to_numpy()

@@ -1,0 +1,128 @@
+"""Select: the batch from the shortlist, the holdout before it, and the features of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lamplighter import rng, tables
+from lamplighter.arrays import I64
+from lamplighter.driver import stamp
+from lamplighter.pool import fetch_display, fetch_features
+from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
+from lamplighter.standing import Standing
+from lamplighter.steps.score import holdout_bound
+from lamplighter.steps.shortlist_file import read_shortlist
+from lamplighter.steps.wanted import Wanted, strategy_of, wanted
+from lamplighter.strategies.base import Output, Shortlist, Strategy
+
+_PLACE = ("file", "row_group", "row")
+
+
+def select_batch(standing: Standing) -> SelectDone:
+    """Pick the batch; draw the holdout when this is the first scan; keep the rows' features."""
+    started, number, ledger = datetime.now(UTC), standing.number, standing.driver.ledger
+    goal = wanted(standing)
+    name, strategy = strategy_of(standing)
+    picked = _picked(standing, strategy, goal)
+    holdout = _new_holdout(standing)
+    batch = _with_display(standing, _join(standing, holdout.rows, _batch_table(standing, name, picked)))
+    features = fetch_features(standing.pool, *_places(batch))
+    kept = pa.table({"id": batch.column("id"), "features": tables.vector_column(features)})
+    return SelectDone(
+        batch=ledger.write(number, "batch", "parquet", tables.to_parquet(batch)),
+        features=ledger.write(number, "features", "parquet", tables.to_parquet(kept)),
+        rows=len(picked.rows),
+        holdout_rows=len(holdout.rows),
+        holdout_below=holdout.below,
+        notices=_notices(goal, len(picked.rows)),
+        **stamp(number, started),
+    )
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """The chosen rows, best first, and what the strategy records of each."""
+
+    rows: Shortlist
+    recorded: dict[str, Any]
+
+
+def _picked(standing: Standing, strategy: Strategy, goal: Wanted) -> _Picked:
+    done, campaign = standing.current(ScoreDone), standing.driver.campaign
+    shortlist = read_shortlist(tables.from_parquet(standing.read(done.shortlist)))
+    generator = rng.generator(campaign.seed, standing.number, "choose")
+    positions = strategy.choose(shortlist, goal.rows, generator)
+    return _Picked(shortlist.take(positions), strategy.explain(shortlist, positions))
+
+
+@dataclass(frozen=True)
+class _Holdout:
+    """Members of the holdout that were not dispatched before, and the bound if it was drawn now."""
+
+    rows: Any
+    below: int | None
+
+
+def _new_holdout(standing: Standing) -> _Holdout:
+    done = standing.current(ScoreDone)
+    table = tables.from_parquet(standing.read(done.holdout)) if done.holdout else None
+    if table is None:
+        return _Holdout(None, None)
+    size, below = standing.driver.campaign.evaluation.holdout, standing.holdout_below
+    if below is None and isinstance(size, int):
+        table = table.slice(0, size)
+        below = int(table.column("hash")[-1].as_py()) + 1 if len(table) else 0
+    new = ~tables.is_in(tables.ids_of(table), standing.dispatched_ids)
+    return _Holdout(table.filter(pa.array(new)), below if below is not None else holdout_bound(standing))
+
+
+def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
+    rows, classes = picked.rows, standing.driver.campaign.classes
+    model = standing.current(TrainDone).model
+    columns: dict[str, Any] = {
+        "id": rows.ids,
+        "purpose": pa.array(["batch" if model else "seed"] * len(rows), pa.string()),
+        "rank": pa.array(np.arange(1, len(rows) + 1, dtype=np.int32)),
+        "strategy": pa.array([name] * len(rows), pa.string()),
+        "model": pa.array([model.digest if model else None] * len(rows), pa.string()),
+    }
+    columns |= {part: pa.array(getattr(rows, part)) for part in ("score", "tie", *_PLACE)}
+    if Output.PROBA in rows.outputs and len(rows):
+        columns["predicted"] = pa.array(classes).take(pa.array(rows.proba.argmax(axis=1)))
+        columns["proba"] = tables.vector_column(rows.proba)
+    return pa.table(columns | {key: pa.array(v) for key, v in picked.recorded.items()})
+
+
+def _join(standing: Standing, holdout: Any, batch: Any) -> Any:
+    """Put the holdout first: without its labels no round has an honest number."""
+    if holdout is None or not len(holdout):
+        return batch
+    columns = {name: holdout.column(name) for name in ("id", *_PLACE)}
+    columns["purpose"] = pa.array(["holdout"] * len(holdout), pa.string())
+    columns["rank"] = pa.array(np.arange(1, len(holdout) + 1, dtype=np.int32))
+    return pa.concat_tables([pa.table(columns), batch], promote_options="default").combine_chunks()
+
+
+def _places(table: Any) -> tuple[I64, I64, I64]:
+    file, row_group, row = (np.asarray(table.column(p).to_numpy(), dtype=np.int64) for p in _PLACE)
+    return file, row_group, row
+
+
+def _with_display(standing: Standing, batch: Any) -> Any:
+    if not standing.driver.campaign.pool.display:
+        return batch
+    shown = fetch_display(standing.pool, *_places(batch))
+    for name in shown.column_names:
+        batch = batch.append_column(f"display.{name}", shown.column(name))
+    return batch
+
+
+def _notices(goal: Wanted, rows: int) -> tuple[str, ...]:
+    if rows >= goal.rows:
+        return goal.notices
+    return (*goal.notices, f"{goal.rows} rows were wanted, the pool had {rows} left")

@@ -1,0 +1,22 @@
+"""Retrain as a Prefect task."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from lamplighter.driver import Driver
+from lamplighter.rounds import TrainDone, Step
+from tasks.step import run_step, worth_retrying
+
+
+@task(
+    name="retrain",
+    retries=1,
+    retry_delay_seconds=30,
+    retry_condition_fn=worth_retrying,
+    timeout_seconds=14400,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def retrain(driver: Driver, after: object = None) -> TrainDone:
+    """Fit the model anew, on all labels there are now."""
+    return run_step(driver, Step.TRAIN, TrainDone)
