@@ -1,0 +1,26 @@
+"""Strategies by the name they have in a campaign file.
+
+Other packages add theirs through the entry point group "lamplighter.strategies".
+"""
+
+from __future__ import annotations
+
+from lamplighter.registry import Registry
+from lamplighter.strategies.base import Strategy
+from lamplighter.strategies.baseline import Random
+from lamplighter.strategies.power import PowerMargin
+from lamplighter.strategies.representative import Representative
+from lamplighter.strategies.uncertainty import Entropy, LeastConfidence, Margin
+
+STRATEGIES: Registry[Strategy] = Registry(
+    "strategy",
+    {
+        "random": Random,
+        "least_confidence": LeastConfidence,
+        "margin": Margin,
+        "entropy": Entropy,
+        "power_margin": PowerMargin,
+        "representative": Representative,
+    },
+    "lamplighter.strategies",
+)
