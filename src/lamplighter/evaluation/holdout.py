@@ -77,9 +77,9 @@ def calibration_error(holdout: Holdout) -> float:
     """
     confidence = holdout.proba.max(axis=1).astype(np.float64)
     right = holdout.predicted == holdout.truth
-    # An edge is an observed confidence, so that equal confidences stay together.
-    edges = np.quantile(confidence, np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS, method="higher")
-    bins = np.searchsorted(edges, confidence, side="left")
+    # A bin ends at an observed confidence and includes it, so that equal ones stay together.
+    lasts = -(-len(confidence) * np.arange(1, CALIBRATION_BINS) // CALIBRATION_BINS) - 1
+    bins = np.searchsorted(np.sort(confidence)[lasts], confidence, side="left")
     gap = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gap).sum() / len(confidence))
 
