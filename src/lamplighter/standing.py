@@ -94,6 +94,11 @@ class Standing:
         """Whether the pool's ids are integers; so for an empty ledger."""
         return self.manifest is None or self.manifest.id_kind == "int64"
 
+    def pool_file(self, number: int, file: int) -> str:
+        """Give the path of a file by its position in the manifest of a round."""
+        collected = next(c for c in self.steps(CollectDone) if c.round == number)
+        return Manifest.from_bytes(self.read(collected.manifest)).files[file].path
+
     def read(self, artifact: Artifact) -> bytes:
         """Read a file of the ledger, digest verified."""
         return self.driver.ledger.read(artifact)
@@ -103,12 +108,13 @@ class Standing:
     @cached_property
     def dispatched(self) -> Any:
         """All rows ever selected: a table of id, purpose, round, without repeats."""
-        parts = [self._batch(done) for done in self.steps(SelectDone)]
+        parts = [self.batch(done) for done in self.steps(SelectDone)]
         if not parts:
             return pa.table({"id": tables.empty_ids(self.integer_ids), "purpose": pa.array([], pa.string())})
         return pa.concat_tables(parts)
 
-    def _batch(self, done: SelectDone) -> Any:
+    def batch(self, done: SelectDone) -> Any:
+        """Give id and purpose of the rows of one batch."""
         return tables.from_parquet(self.read(done.batch)).select(["id", "purpose"])
 
     @cached_property

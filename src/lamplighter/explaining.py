@@ -1,0 +1,88 @@
+"""Why a row was picked, and everything that was said about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from lamplighter import tables
+from lamplighter.driver import Driver
+from lamplighter.errors import ConfigError
+from lamplighter.rounds import SelectDone
+from lamplighter.standing import Standing
+
+
+def explain(driver: Driver, row_id: str) -> dict[str, Any]:
+    """Give the picks of a row and its annotations, JSON-ready.
+
+    Parameters
+    ----------
+    row_id
+        As typed; read as the pool's kind of id.
+
+    Raises
+    ------
+    ConfigError
+        The id cannot be one of this pool.
+    """
+    standing = Standing(driver, driver.history())
+    row = _as_id(standing, row_id)
+    picks = [p for done in standing.steps(SelectDone) for p in _picks(standing, done, row)]
+    said = _where(standing.annotations, row)
+    return {
+        "campaign": driver.campaign.name,
+        "row": row,
+        "holdout": bool(standing.in_holdout(tables.as_ids([row], standing.integer_ids))[0]),
+        "picks": picks,
+        "annotations": [_plain(a) for a in said.to_pylist()],
+        "label": _consensus(standing, row),
+        "verdict": _verdict(picks, len(said)),
+    }
+
+
+def _as_id(standing: Standing, text: str) -> int | str:
+    if not standing.integer_ids:
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"row id '{text}' is not a whole number, as the ids of this pool are") from error
+
+
+def _where(table: Any, row: int | str) -> Any:
+    return table.filter(pa.compute.equal(table.column("id"), pa.scalar(row, table.schema.field("id").type)))
+
+
+def _picks(standing: Standing, done: SelectDone, row: int | str) -> list[dict[str, Any]]:
+    table = _where(tables.from_parquet(standing.read(done.batch)), row)
+    return [_pick(standing, done.round, found) for found in table.to_pylist()]
+
+
+def _pick(standing: Standing, number: int, found: dict[str, Any]) -> dict[str, Any]:
+    proba = found.pop("proba", None)
+    named = zip(standing.driver.campaign.classes, proba, strict=True) if proba else ()
+    file = standing.pool_file(number, found["file"])
+    known = {k: v for k, v in found.items() if v is not None and k not in ("id", "file")}
+    likely = sorted(named, key=lambda pair: -pair[1])
+    return {"round": number, **_plain(known), "file": file, "proba": {c: round(float(p), 6) for c, p in likely}}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in values.items()}
+
+
+def _consensus(standing: Standing, row: int | str) -> str | None:
+    where = tables.positions(tables.as_ids([row], standing.integer_ids), standing.labels.ids)[0]
+    return standing.driver.campaign.classes[standing.labels.label[where]] if where >= 0 else None
+
+
+def _verdict(picks: list[dict[str, Any]], annotations: int) -> str:
+    if not picks:
+        return "never picked" + (", but labelled from elsewhere" if annotations else "")
+    pick = picks[-1]
+    if pick["purpose"] == "holdout":
+        return f"round {pick['round']}: a random row of the holdout, for evaluation only"
+    why = "before there was a model" if pick["purpose"] == "seed" else f"rank {pick['rank']} by its score"
+    return f"round {pick['round']}: picked by strategy '{pick['strategy']}', {why}"

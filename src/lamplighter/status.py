@@ -1,0 +1,96 @@
+"""Where a campaign stands, in plain values for a terminal or JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamplighter.driver import Driver
+from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone
+from lamplighter.standing import Standing
+
+
+def status(driver: Driver) -> dict[str, Any]:
+    """Give rounds, labels, metric, budget and what waits at the labelers, JSON-ready."""
+    history = driver.history()
+    standing = Standing(driver, history)
+    upcoming = driver.plan(history)
+    collected = standing.steps(CollectDone)
+    return {
+        "campaign": driver.campaign.name,
+        "store": driver.store.url,
+        "metric": driver.campaign.evaluation.metric,
+        "rounds": [round_row(r) for r in history.records],
+        "next": {"round": upcoming.round, "step": str(upcoming.step)} if isinstance(upcoming, Next) else None,
+        "stopped": None if isinstance(upcoming, Next) else {"rule": upcoming.rule, "reason": upcoming.reason},
+        "labels": _labels(collected[-1] if collected else None),
+        "outstanding": standing.outstanding,
+        "waiting": _waiting(standing),
+        "budget": _budget(driver, collected[-1] if collected else None),
+        "problems": list(collected[-1].problems) if collected else [],
+        "problem_count": collected[-1].problem_count if collected else 0,
+        "left_out_rows": _left_out(history),
+        "unknown_rows": collected[-1].unknown_rows if collected else 0,
+        "notices": _notices(standing),
+    }
+
+
+def round_row(record: RoundRecord) -> dict[str, Any]:
+    """Give one committed round as a row of the status table."""
+    metric = record.evaluate.metric
+    return {
+        "round": record.round,
+        "labelled_rows": record.collect.labelled_rows,
+        "labels": record.collect.annotations_total,
+        "cost": record.collect.cost,
+        "value": metric.value if metric else None,
+        "low": metric.low if metric else None,
+        "high": metric.high if metric else None,
+        "holdout": record.collect.labelled_holdout,
+        "pool_rows": record.collect.pool_rows,
+        "left_out": record.score.left_out if record.score else 0,
+        "churn": record.score.churn if record.score else None,
+        "strategy": record.score.strategy if record.score else None,
+        "selected": record.select.rows if record.select else 0,
+        "dispatched": record.dispatch.rows if record.dispatch else 0,
+        "seconds": round((record.committed_at - record.collect.started_at).total_seconds(), 1),
+        "committed_at": record.committed_at.isoformat(timespec="seconds"),
+        "stop": record.stop.reason if record.stop else None,
+    }
+
+
+def _labels(collected: CollectDone | None) -> dict[str, Any]:
+    if collected is None:
+        return {"training": 0, "holdout": 0, "annotations": 0, "abstained": 0, "by_class": {}}
+    return {
+        "training": collected.labelled_rows,
+        "holdout": collected.labelled_holdout,
+        "annotations": collected.annotations_total,
+        "abstained": collected.abstained,
+        "by_class": dict(collected.class_counts),
+    }
+
+
+def _waiting(standing: Standing) -> list[dict[str, Any]]:
+    """Give the batches with rows that nobody has answered."""
+    waiting = []
+    answered = set(standing.annotations.column("id").to_pylist())
+    for done in standing.steps(SelectDone):
+        asked = standing.batch(done).column("id").to_pylist()
+        open_rows = sum(row not in answered for row in asked)
+        if open_rows:
+            waiting.append({"round": done.round, "rows": len(asked), "waiting": open_rows})
+    return waiting
+
+
+def _budget(driver: Driver, collected: CollectDone | None) -> dict[str, Any]:
+    spent = {"labels": collected.annotations_total, "cost": collected.cost} if collected else {}
+    return {"limits": driver.campaign.budget.model_dump(exclude_none=True), "spent": spent}
+
+
+def _left_out(history: History) -> int:
+    scored = [r.score for r in history.records if r.score]
+    return scored[-1].left_out if scored else 0
+
+
+def _notices(standing: Standing) -> list[str]:
+    return [f"round {d.round}: {n}" for d in standing.steps(SelectDone)[-1:] for n in d.notices]
