@@ -45,15 +45,17 @@ def campaign(
     driver = open_driver(campaign)
     if not driver.labeler.answers_by_itself:
         raise ConfigError(
-            f"labeler '{driver.campaign.labeler.name}' waits for people, so rounds in a row would only pile up "
-            "work; run one round a night instead: lamplighter round, or the deployment labeling-round/nightly"
+            f"labeler '{driver.campaign.labeler.name}' waits for people, so rounds in a row would only pile "
+            "up work; run one a night instead: lamplighter round, or the deployment labeling-round/nightly"
         )
     tag_run(driver, driver.history().open.round)
     with shared_cluster(driver, cluster_address) as address:
         return list(rounds_in_a_row(campaign, control, address, max_rounds))
 
 
-def rounds_in_a_row(path: str, control: str | None, address: str | None, most: int) -> Iterator[dict[str, Any]]:
+def rounds_in_a_row(
+    path: str, control: str | None, address: str | None, most: int
+) -> Iterator[dict[str, Any]]:
     """Run rounds, each followed by one of the control, until the campaign itself stops."""
     for _ in range(most):
         summary = labeling_round(path, address)

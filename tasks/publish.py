@@ -2,12 +2,12 @@
 
 import re
 
+from lamplighter.reporting import Publication, publish_report
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from lamplighter.driver import Driver
-from lamplighter.reporting import Publication, publish_report
 from lamplighter.rounds import RoundRecord
 from tasks.run_logs import logging_into_run
 
@@ -45,4 +45,3 @@ def _curve(driver: Driver, record: RoundRecord, published: Publication) -> str:
 def artifact_key(name: str) -> str:
     """Give a campaign's name in the alphabet of artifact keys: lower case, digits, dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-

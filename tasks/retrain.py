@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from lamplighter.driver import Driver
-from lamplighter.rounds import TrainDone, Step
+from lamplighter.rounds import Step, TrainDone
 from tasks.step import run_step, worth_retrying
 
 

@@ -66,7 +66,12 @@ def _pick(standing: Standing, number: int, found: dict[str, Any]) -> dict[str, A
     file = standing.pool_file(number, found["file"])
     known = {k: v for k, v in found.items() if v is not None and k not in ("id", "file")}
     likely = sorted(named, key=lambda pair: -pair[1])
-    return {"round": number, **_plain(known), "file": file, "proba": {c: round(float(p), 6) for c, p in likely}}
+    return {
+        "round": number,
+        **_plain(known),
+        "file": file,
+        "proba": {c: round(float(p), 6) for c, p in likely},
+    }
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

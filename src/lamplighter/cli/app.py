@@ -115,7 +115,7 @@ def report(
 
 
 @pool_app.command()
-def compact(
+def compact(  # noqa: PLR0917 - typer makes options of most of them
     source: Annotated[str, typer.Argument(metavar="SRC", help="Folder or s3:// prefix of the pool.")],
     destination: Annotated[str, typer.Argument(metavar="DST", help="Where to write; must be empty.")],
     features: Annotated[list[str], typer.Option(help="Embedding column, or several numeric columns.")],

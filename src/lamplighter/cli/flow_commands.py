@@ -35,19 +35,18 @@ def flow(module: str, name: str) -> Callable[..., Any]:
         raise MissingExtra(_missing(error.name or "")) from error
     except AttributeError as error:
         raise MissingExtra(
-            f"the module {module} that Python finds here is not Lamplighter's: another project's folder of that "
-            "name comes first; run the command from another folder"
+            f"the module {module} that Python finds here is not Lamplighter's: another project's folder of "
+            "that name comes first; run the command from another folder"
         ) from error
     return found
 
 
 def _missing(name: str) -> str:
-    if name.split(".")[0] in ("flows", "tasks"):
+    if name.split(".", maxsplit=1)[0] in ("flows", "tasks"):
         return (
-            f"the flows are not installed ('{name}' cannot be imported): the wheel holds the library alone. Run "
-            "from a checkout (make demo makes its environment) or in the image (docker/Dockerfile)"
+            f"the flows are not installed ('{name}' cannot be imported): the wheel holds the library alone. "
+            "Run from a checkout (make demo makes its environment) or in the image (docker/Dockerfile)"
         )
-    if name.split(".")[0] == "prefect":
+    if name.split(".", maxsplit=1)[0] == "prefect":
         return "Prefect is not installed: pip install 'lamplighter[flows]'"
     return f"'{name}' is not installed; install the environment anew from requirements/runtime.txt"
-

@@ -25,8 +25,11 @@ def evaluate(standing: Standing) -> EvaluateDone:
     rows = _rows(standing) if model else None
     if model is None or rows is None or not len(rows):
         note = "no model yet" if model is None else "no labelled holdout row yet"
-        return EvaluateDone(note=note, stop=decide(_history(standing, None), standing.driver.rules),
-                            **stamp(standing.number, started))
+        return EvaluateDone(
+            note=note,
+            stop=decide(_history(standing, None), standing.driver.rules),
+            **stamp(standing.number, started),
+        )
     metrics = _measure(standing, rows, model.predict_proba(rows.x))
     stored = standing.driver.ledger.write(
         standing.number, "metrics", "json", metrics.model_dump_json(indent=1).encode()
@@ -83,7 +86,9 @@ def test_rows(standing: Standing) -> Rows:
     where = {"url": section.test_set, "display": (section.label,), "glob": campaign.pool.glob}
     config = standing.driver.pool_config.model_copy(update=where)
     pool = Pool(config, take_manifest(config))
-    blocks = [(b.ids, b.features, b.extra) for s in pool.shards() for b in pool.read(s, extra=(section.label,))]
+    blocks = [
+        (b.ids, b.features, b.extra) for s in pool.shards() for b in pool.read(s, extra=(section.label,))
+    ]
     labels = pa.concat_tables([extra for _, _, extra in blocks]).column(section.label)
     rows = Rows(
         pa.concat_arrays([ids for ids, _, _ in blocks]),

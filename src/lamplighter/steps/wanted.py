@@ -48,7 +48,9 @@ def strategy_of(standing: Standing) -> tuple[str, Strategy]:
     campaign, driver = standing.driver.campaign, standing.driver
     trained = standing.current(TrainDone).model is not None
     name, strategy = (
-        (campaign.strategy.name, driver.strategy) if trained else (campaign.cold_start.name, driver.cold_start)
+        (campaign.strategy.name, driver.strategy)
+        if trained
+        else (campaign.cold_start.name, driver.cold_start)
     )
     rows = standing.training
     context = Context(
