@@ -1,0 +1,165 @@
+"""Scoring blocks of the pool in tiles of one fixed shape.
+
+The last bits of a matrix product depend on the shapes of its factors. So every product has the same
+shape, remainders are padded with rows of zeros, and a row's result is the same in any block, on any
+number of workers. (Each worker keeps BLAS to one thread.)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from lamplighter.arrays import F32, Bools
+from lamplighter.errors import ModelError
+from lamplighter.strategies.base import Output
+
+#: What a scorer can give.
+GIVES = frozenset({Output.PROBA, Output.LOGITS, Output.EMBEDDING})
+
+#: Logit of a class that the model does not know: so low that its probability is exactly 0 in
+#: float32, and still finite.
+NEVER = -1e30
+
+#: Bytes that a tile's working set may take, to stay in a core's L2 cache.
+_CACHE = 640 * 1024
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Outputs of n rows, and which of them count.
+
+    Attributes
+    ----------
+    outputs
+        What was wanted: name -> (n, ...) float32. Probabilities and logits lie class-major in memory:
+        every column is contiguous. Logits are shifted so that the largest of a row is 0.
+    valid
+        (n,) False where the features are not all finite, or the probabilities are not finite or do not
+        sum to 1 within 1e-3; the outputs of such rows are 0 (the embedding stays as it is).
+    """
+
+    outputs: dict[Output, F32]
+    valid: Bools
+
+
+class Tile(NamedTuple):
+    """What a kernel gives: class-major (C, tile) arrays, overwritten by its next call."""
+
+    proba: F32
+    logits: F32 | None
+    valid: Bools
+
+
+class Kernel(Protocol):
+    """Scores one tile. It owns its buffers: one kernel for each scan and thread."""
+
+    def __call__(self, x: F32) -> Tile:
+        """Score (m, D) C-contiguous rows, m <= tile; columns from m on are padding."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer(ABC):
+    """Gives probabilities for blocks of rows; picklable, immutable, safe in several threads.
+
+    Attributes
+    ----------
+    tile
+        Rows in a tile.
+    features
+        D, width of the features.
+    width
+        C, number of the campaign's classes.
+    """
+
+    tile: int
+    features: int
+    width: int
+
+    @abstractmethod
+    def kernel(self, logits: bool) -> Kernel:
+        """Make what scores one tile at a time, with logits if they are wanted."""
+
+    def tiles(self, x: F32, wanted: frozenset[Output]) -> Iterator[tuple[int, int, Scored]]:
+        """Score a block tile by tile, while its rows are in cache.
+
+        Parameters
+        ----------
+        x
+            (n, D) float32 features, any n.
+        wanted
+            Outputs to give.
+
+        Yields
+        ------
+        start, stop and what is known of the rows from start to stop. The arrays are overwritten by
+        the next tile: use them before, or copy.
+
+        Raises
+        ------
+        ModelError
+            Wrong shape or type of the features, or an output that the learner does not give.
+        """
+        self._check(x, wanted)
+        kernel = self.kernel(Output.LOGITS in wanted)
+        for start in range(0, len(x), self.tile):
+            rows = x[start : start + self.tile]
+            # Another memory layout would take another BLAS routine, with other last bits.
+            tile = kernel(np.ascontiguousarray(rows))
+            yield start, start + len(rows), _scored(tile, rows, wanted)
+
+    def outputs(self, x: F32, wanted: frozenset[Output]) -> Scored:
+        """Score a whole block: (n, D) float32 features; parameters and errors as for `tiles`."""
+        self._check(x, wanted)
+        arrays = {name: self._array(x, name) for name in wanted}
+        valid = np.empty(len(x), np.bool_)
+        for start, stop, scored in self.tiles(x, wanted):
+            valid[start:stop] = scored.valid
+            for name in wanted - {Output.EMBEDDING}:
+                arrays[name][start:stop] = scored.outputs[name]
+        return Scored(arrays, valid)
+
+    def _array(self, x: F32, name: Output) -> F32:
+        if name is Output.EMBEDDING:
+            return x
+        return np.empty((self.width, len(x)), np.float32).T
+
+    def _check(self, x: F32, wanted: frozenset[Output]) -> None:
+        check_width(x, self.features)
+        if x.dtype != np.float32:
+            raise ModelError(f"features are {x.dtype}; a scorer takes float32")
+        missing = sorted(output.value for output in wanted - GIVES)
+        if missing:
+            gives = ", ".join(sorted(output.value for output in GIVES))
+            raise ModelError(f"the strategy wants {', '.join(missing)}; one learner gives {gives}")
+
+
+def tile_rows(bytes_per_row: int) -> int:
+    """Give a tile's rows: a power of two from 256 to 4096 whose working set stays in cache."""
+    rows = 4096
+    while rows > 256 and rows * bytes_per_row > _CACHE:
+        rows //= 2
+    return rows
+
+
+def _scored(tile: Tile, rows: F32, wanted: frozenset[Output]) -> Scored:
+    m = len(rows)
+    outputs: dict[Output, F32] = {}
+    if Output.PROBA in wanted:
+        outputs[Output.PROBA] = tile.proba[:, :m].T
+    if Output.LOGITS in wanted and tile.logits is not None:
+        outputs[Output.LOGITS] = tile.logits[:, :m].T
+    if Output.EMBEDDING in wanted:
+        outputs[Output.EMBEDDING] = rows
+    return Scored(outputs, tile.valid[:m])
+
+
+def check_width(x: F32, features: int) -> None:
+    """Raise ModelError unless `x` is (n, `features`)."""
+    if x.ndim != 2 or x.shape[1] != features:
+        raise ModelError(f"features have shape {x.shape}; the model was fitted on (n, {features})")
