@@ -39,14 +39,19 @@ class Driver:
         As read from the file, `${NAME}` unresolved.
     cluster_override
         A cluster that is already up, instead of the one in the campaign file.
+    store_override
+        An opened store instead of the one in the campaign file; the fault tests wrap it.
     """
 
     campaign: Campaign
     cluster_override: ClusterConfig | None = None
+    store_override: ObjectStore | None = None
 
     @cached_property
     def store(self) -> ObjectStore:
         """The campaign's object store."""
+        if self.store_override is not None:
+            return self.store_override
         return open_store(redaction.resolve(self.campaign.store, "store"))
 
     @cached_property

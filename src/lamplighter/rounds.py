@@ -68,7 +68,7 @@ class Metrics(Record):
     primary: str  #: name of the campaign's metric, a key of `estimates`
     estimates: Mapping[str, Estimate]
     recall: Mapping[str, Estimate | None]  #: per class; None where the holdout has no row of it
-    confusion: Sequence[Sequence[int]]  #: rows are true classes, columns predicted, in class order
+    confusion: tuple[tuple[int, ...], ...]  #: rows are true classes, columns predicted, in class order
     calibration_error: float
     holdout_rows: int
 
@@ -103,7 +103,7 @@ class CollectDone(StepDone):
     unknown_rows: int = 0  #: labelled ids that are not in the pool, over all rounds
     class_counts: Mapping[str, int] = Field(default_factory=dict)
     problem_count: int = 0
-    problems: Sequence[str] = ()  #: the first few
+    problems: tuple[str, ...] = ()  #: the first few
     newest: datetime | None = None
 
 
@@ -151,7 +151,7 @@ class SelectDone(StepDone):
     rows: int
     holdout_rows: int = 0
     holdout_below: int | None = None  #: rows with a smaller holdout hash are the holdout, for ever
-    notices: Sequence[str] = ()
+    notices: tuple[str, ...] = ()
 
 
 class DispatchDone(StepDone):

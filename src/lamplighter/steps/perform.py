@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from lamplighter.driver import Driver
 from lamplighter.rounds import AnyStep, Next, RoundRecord, Step
@@ -19,18 +18,18 @@ from lamplighter.steps.train import train
 from lamplighter.stopping.base import Stop
 
 log = logging.getLogger("lamplighter")
-OnProgress = Callable[[Any], None]
 
 _STEPS: dict[Step, Callable[[Standing], AnyStep]] = {
     Step.COLLECT: collect,
     Step.TRAIN: train,
     Step.EVALUATE: evaluate,
+    Step.SCORE: score,
     Step.SELECT: select_batch,
     Step.DISPATCH: dispatch,
 }
 
 
-def perform(driver: Driver, step: Step, on_progress: OnProgress | None = None) -> AnyStep | RoundRecord:
+def perform(driver: Driver, step: Step) -> AnyStep | RoundRecord:
     """Do a step of the open round, unless its checkpoint is there, and give the checkpoint.
 
     Raises
@@ -44,16 +43,16 @@ def perform(driver: Driver, step: Step, on_progress: OnProgress | None = None) -
     standing = Standing(driver, history)
     if step is Step.COMMIT:
         return commit(standing)
-    done = score(standing, on_progress) if step is Step.SCORE else _STEPS[step](standing)
+    done = _STEPS[step](standing)
     driver.ledger.checkpoint(done)
     log.info("round %d: %s done", done.round, step)
     return done
 
 
-def run_round(driver: Driver, on_progress: OnProgress | None = None) -> RoundRecord | Stop:
+def run_round(driver: Driver) -> RoundRecord | Stop:
     """Take the open round to its end, from wherever it stands; or give why the campaign has stopped."""
     while isinstance(upcoming := driver.plan(), Next):
-        done = perform(driver, upcoming.step, on_progress)
+        done = perform(driver, upcoming.step)
         if isinstance(done, RoundRecord):
             return done
     return upcoming

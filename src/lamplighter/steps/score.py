@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +11,9 @@ import pyarrow as pa
 from lamplighter import cluster, evaluation, rng, tables
 from lamplighter.driver import stamp
 from lamplighter.learner import Model
+from lamplighter.progress import tell
 from lamplighter.rounds import Artifact, ScoreDone, TrainDone
-from lamplighter.scan import Progress, Sample, ScanJob, ScanResult
+from lamplighter.scan import Sample, ScanJob, ScanResult
 from lamplighter.standing import Standing
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import strategy_of, wanted
@@ -25,7 +25,7 @@ SAMPLE_ROWS = 20_000
 WHOLE = 2**64
 
 
-def score(standing: Standing, on_progress: Callable[[Progress], None] | None = None) -> ScoreDone:
+def score(standing: Standing) -> ScoreDone:
     """Scan the pool with the round's model and strategy; memory is a block and a shortlist."""
     started = datetime.now(UTC)
     name, strategy = strategy_of(standing)
@@ -33,7 +33,7 @@ def score(standing: Standing, on_progress: Callable[[Progress], None] | None = N
     shards = standing.pool.shards()
     job = _job(standing, strategy, model)
     with standing.driver.cluster() as client:
-        result = cluster.scan_pool(client, job, shards, on_progress)
+        result = cluster.scan_pool(client, job, shards, tell)
     sample = sample_table(result.sample) if model else None
     return ScoreDone(
         shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
