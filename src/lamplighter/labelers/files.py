@@ -1,0 +1,126 @@
+"""A labeler for people and programs that exchange files: batches go out, answers come in.
+
+A batch is written once, to ``<outbox>/round-000007-<batch id>.jsonl`` or ``.csv``:
+
+=================  ========================================================================
+id                 the row's id. In CSV, ids other than whole numbers of up to 15 digits start with
+                   an apostrophe, so that a spreadsheet keeps them as text
+your columns       the pool's display columns; one that is called like a column of this table
+                   goes out as ``row.<name>``
+predicted,         the model's guess and its probability, only with ``show_prediction: true``,
+confidence         since a guess that is shown sways the answer
+label              empty: to be filled in
+annotator          empty: to be filled in with a name, where several people answer
+batch              the batch's id
+=================  ========================================================================
+
+CSV is RFC 4180 in UTF-8 with a byte order mark, every cell quoted; a cell that a spreadsheet would run
+as a formula starts with an apostrophe. Neither format says which rows are holdout rows.
+
+Answers are every ``.jsonl`` and ``.csv`` object below ``<inbox>/``, in any folder, under any name, one
+answer per line. The filled-in batch file is one; these columns (keys) are read, others are ignored:
+
+=================  ========================================================================
+id                 the row; also one that was never sent out
+label              one of the campaign's classes; ``__skip__`` to abstain; empty: not answered yet
+status             optional: labelled, abstained (or skipped), withdrawn (takes an earlier answer back)
+annotator          optional: who answered, "anonymous" if empty. Of an annotator's answers about a row
+                   the newest counts
+created_at         optional: ISO 8601, UTC if without a zone
+lead_time_s        optional: seconds that the answer took
+=================  ========================================================================
+
+Columns may stand in any order, in CSV also in any case; a byte order mark, any line ends, blank lines,
+and ``;`` or tabs between CSV cells are fine. The whole inbox is read every time. A line that cannot be
+read is reported with its place and left; once it is put right, or written to its end, the next collect
+takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lamplighter.errors import ConfigError, KeyExists, KeyMissing, unknown
+from lamplighter.labelers.answers import annotation, lines
+from lamplighter.labelers.base import Annotation, Batch, Collected, Cursor, Desk, Labeler, Problem, Ticket
+from lamplighter.labelers.sheets import csv_sheet, jsonl
+from lamplighter.store.keys import checked_prefix
+
+_SHEETS = {"jsonl": jsonl, "csv": csv_sheet}
+_OURS = ("rounds", "annotations", "reports")
+#: Uploads on their way; they come back under their own name.
+_UNFINISHED = (".tmp", ".part", ".crdownload", "~")
+
+
+@dataclass(frozen=True)
+class Files(Labeler):
+    """Writes batches to an outbox and reads answers from an inbox, both in the campaign's store.
+
+    The formats are described at the top of this module and in docs/formats.md.
+
+    Attributes
+    ----------
+    format
+        Of the batches: "jsonl" or "csv". Answers may be either.
+    outbox, inbox
+        Prefixes in the store.
+    show_prediction
+        Whether to send the model's guess along.
+    """
+
+    format: str = "jsonl"
+    outbox: str = "labeling/out"
+    inbox: str = "labeling/in"
+    show_prediction: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in _SHEETS:
+            raise ConfigError(unknown("format", self.format, _SHEETS))
+        for name in ("outbox", "inbox"):
+            self._check_prefix(name, getattr(self, name))
+        boxes = [f"{box.rstrip('/')}/" for box in (self.outbox, self.inbox)]
+        if boxes[0].startswith(boxes[1]) or boxes[1].startswith(boxes[0]):
+            raise ConfigError(
+                f"outbox '{self.outbox}' and inbox '{self.inbox}' lie in each other; give two folders"
+            )
+
+    @staticmethod
+    def _check_prefix(name: str, prefix: str) -> None:
+        if not checked_prefix(prefix) or prefix.split("/", 1)[0] in _OURS:
+            raise ConfigError(f"{name} is '{prefix}'; allowed: a folder outside of {', '.join(_OURS)}")
+
+    def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
+        """Write the batch's file, unless it is there."""
+        key = f"{self.outbox.rstrip('/')}/round-{batch.round:06d}-{batch.id}.{self.format}"
+        data = _SHEETS[self.format](batch, show_prediction=self.show_prediction)
+        # A file that is there went out before; somebody may already be filling it in.
+        with suppress(KeyExists):
+            desk.store.create(key, data)
+        return Ticket(batch.id, batch.round, batch.created_at, len(batch.rows), {"key": key})
+
+    def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
+        """Read the whole inbox, whatever batch its lines belong to."""
+        read = [said for key in desk.store.list(f"{self.inbox.rstrip('/')}/") for said in _read(key, desk)]
+        return Collected(
+            annotations=[said for said in read if isinstance(said, Annotation)],
+            problems=[said for said in read if isinstance(said, Problem)],
+        )
+
+
+def _read(key: str, desk: Desk) -> Iterator[Annotation | Problem]:
+    if key.lower().endswith(_UNFINISHED):
+        return
+    if not key.lower().endswith((".jsonl", ".csv")):
+        yield Problem(key, "answers are read from .jsonl and .csv files; rename it, or move it away")
+        return
+    try:
+        data = desk.store.get(key)
+    except KeyMissing:
+        yield Problem(key, "the file was taken away while it was being read")
+        return
+    for line in lines(key, data):
+        said = line if isinstance(line, Problem) else annotation(line, desk)
+        if said is not None:
+            yield said
