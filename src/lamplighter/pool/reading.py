@@ -1,0 +1,176 @@
+"""Reading a pool in blocks that stay small, however large its row groups are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lamplighter.arrays import F32, RowIds
+from lamplighter.config import PoolConfig
+from lamplighter.errors import PoolSchemaError
+from lamplighter.pool.layout import RaggedVectors, rows_of
+from lamplighter.pool.manifest import Manifest
+from lamplighter.pool.open_file import OpenFile, open_file
+from lamplighter.pool.storage import Storage
+
+#: Decoded bytes of a shard: large enough that a task's overhead does not count, small enough that
+#: work spreads evenly and a lost task costs little.
+SHARD_BYTES = 128 * 2**20
+#: Decoded bytes of a block: rows still lie in the core's cache when they are scored.
+BLOCK_BYTES = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of scoring: some row groups of one file, and the rows they hold."""
+
+    file: int
+    row_groups: tuple[int, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class PoolBlock:
+    """Some rows of the pool, in their order.
+
+    Attributes
+    ----------
+    ids
+        (n,) pyarrow int64 or large_string array without nulls.
+    features
+        (n, D) float32, C-contiguous; never write to it, it may be a view on the file's bytes. None
+        if they were not asked for.
+    file, row_group, first_row
+        Where the first row lies: position of the file in the manifest, row group, row within it.
+    extra
+        pyarrow table of the other columns asked for.
+    """
+
+    ids: RowIds
+    features: F32 | None
+    file: int
+    row_group: int
+    first_row: int
+    extra: Any
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool as its manifest says it is; immutable, picklable, opens files only while it reads them."""
+
+    config: PoolConfig
+    manifest: Manifest
+    storage: Storage
+
+    def __init__(self, config: PoolConfig, manifest: Manifest) -> None:
+        object.__setattr__(self, "config", config)
+        object.__setattr__(self, "manifest", manifest)
+        object.__setattr__(self, "storage", Storage.at(config.url))
+
+    def shards(self, target_bytes: int = SHARD_BYTES) -> tuple[Shard, ...]:
+        """Cut the pool into shards of about so many decoded bytes; no row group is divided."""
+        target = max(1, target_bytes // (4 * self.manifest.dim + 8))
+        return tuple(
+            Shard(f, groups, rows)
+            for f, file in enumerate(self.manifest.files)
+            for groups, rows in _cut(file.rows, target)
+        )
+
+    def read(self, shard: Shard, features: bool = True, extra: tuple[str, ...] = ()) -> Iterator[PoolBlock]:
+        """Read a shard block by block.
+
+        Parameters
+        ----------
+        shard
+            From `shards`.
+        features
+            Whether to read the feature vectors.
+        extra
+            Other columns to read.
+
+        Yields
+        ------
+        PoolBlock, at least one row each, in the order of the file.
+
+        Raises
+        ------
+        PoolChanged
+            The file is not the one of the manifest any more.
+        PoolFileError
+            The file cannot be read.
+        PoolSchemaError
+            An id is null or too large, a vector has another length than the others, or there is no
+            column of that name.
+        """
+        with open_file(self.storage, self.config, self.manifest.files[shard.file]) as file:
+            for row_group in shard.row_groups:
+                for first, batch, x in self._row_group(file, row_group, features, extra):
+                    ids = self._ids(batch.column(self.config.id), file, row_group, first)
+                    yield PoolBlock(ids, x, shard.file, row_group, first, _table(batch, extra))
+            file.verify()
+
+    def _row_group(
+        self, file: OpenFile, row_group: int, features: bool, extra: tuple[str, ...]
+    ) -> Iterator[tuple[int, Any, F32 | None]]:
+        """Give (first row, batch, features) one after the other."""
+        names = (self.config.id, *extra)
+        if not features:
+            yield from ((first, batch, None) for first, batch in file.batches(row_group, names))
+            return
+        rows, needed = block_rows(self.manifest.dim), (*names, *self.config.feature_columns)
+        file.prefetch(row_group, needed)
+        for first, batch in file.batches(row_group, needed, rows):
+            yield first, batch, self._features(batch, file, row_group, first)
+
+    def _features(self, batch: Any, file: OpenFile, row_group: int, first: int) -> F32:
+        columns = [batch.column(name) for name in self.config.feature_columns]
+        try:
+            return rows_of(self.manifest.layout, columns, self.manifest.dtype, self.manifest.dim)
+        except RaggedVectors as error:
+            raise PoolSchemaError(
+                f"{file.shown}: the vector of row {first + error.row} in row group {row_group} has "
+                f"{error.length} values, those of the pool {self.manifest.dim}; all vectors have one length"
+            ) from error
+
+    def _ids(self, column: Any, file: OpenFile, row_group: int, first: int) -> RowIds:
+        if column.null_count:
+            row = first + int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
+            raise PoolSchemaError(
+                f"{file.shown}: the id of row {row} in row group {row_group} is null; every row needs an id"
+            )
+        wanted = pa.int64() if self.manifest.id_kind == "int64" else pa.large_string()
+        try:
+            return column.cast(wanted)
+        except pa.ArrowInvalid as error:
+            raise PoolSchemaError(
+                f"{file.shown}: an id in row group {row_group} does not fit into {wanted}: {error}"
+            ) from error
+
+
+def block_rows(dim: int) -> int:
+    """Give the rows of a block with vectors of length `dim`: a power of two from 512 to 65,536."""
+    return int(2 ** np.clip(np.floor(np.log2(BLOCK_BYTES / (4 * dim))), 9, 16))
+
+
+def _cut(rows: tuple[int, ...], target: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Group successive row groups up to `target` rows; empty ones belong to nobody."""
+    group: list[int] = []
+    for g, n in enumerate(rows):
+        if group and sum(rows[i] for i in group) + n > target:
+            yield tuple(group), sum(rows[i] for i in group)
+            group = []
+        if n:
+            group.append(g)
+    if group:
+        yield tuple(group), sum(rows[i] for i in group)
+
+
+def _table(batch: Any, names: tuple[str, ...]) -> Any:
+    return pa.table({name: batch.column(name) for name in names})
