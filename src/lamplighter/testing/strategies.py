@@ -46,9 +46,6 @@ def cases(strategies: Mapping[str, Strategy] | None = None) -> list[Case]:
     ]
 
 
-# The material
-
-
 def block(rows: int = ROWS, classes: int = CLASSES, *, constant: bool = False) -> Block:
     """Make a block as the scan does: class-major, read-only; `constant` repeats one row."""
     draws = np.random.default_rng(7)
@@ -140,9 +137,6 @@ def _ranking(rows: Shortlist) -> I64:
 def _split(whole: Block, parts: int, seed: int = 0) -> list[Block]:
     positions = np.random.default_rng(seed).permutation(len(whole))
     return [rows_of(whole, part) for part in np.array_split(positions, parts)]
-
-
-# The laws
 
 
 def row_wise(strategy: Strategy) -> None:
