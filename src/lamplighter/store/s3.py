@@ -74,7 +74,7 @@ class S3Store:
         keys count.
         """
         start = len(self._name(""))
-        names = self._names(self._name(checked_prefix(prefix)))
+        names = self._names(checked_prefix(prefix))
         return sorted(key for name in names if is_key(key := name[start:]))
 
     @property
@@ -116,7 +116,7 @@ class S3Store:
     def _names(self, prefix: str) -> Iterator[str]:
         page: dict[str, str] = {}
         while True:
-            ask = partial(self._request, "list_objects_v2", Prefix=prefix, **page)
+            ask = partial(self._request, "list_objects_v2", Prefix=self._name(prefix), **page)
             answer = self._patiently("list", prefix, ask)
             yield from (item["Key"] for item in answer.get("Contents", ()))
             if not answer.get("IsTruncated"):
