@@ -44,7 +44,12 @@ def row_hash(ids: RowIds, hash_key: int) -> U64:
     -------
     (n,) uint64, uniform; distinct for distinct integer ids.
     """
-    return _mix(row_digest(ids) ^ np.uint64(hash_key))
+    return digest_hash(row_digest(ids), hash_key)
+
+
+def digest_hash(digests: U64, hash_key: int) -> U64:
+    """Do what `row_hash` does, for ids already reduced by `row_digest`: several keys, one reduction."""
+    return _mix(digests ^ np.uint64(hash_key))
 
 
 def row_uniform(ids: RowIds, hash_key: int) -> F64:

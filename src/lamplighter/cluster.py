@@ -1,0 +1,302 @@
+"""The only file that knows Dask: finds a cluster, and runs a scan over it.
+
+Only functions of this package travel, by reference, so that scheduler and workers need nothing but the
+package. What all shards share travels once, as a task that gives it: when a worker dies with the only
+copy, the scheduler has it made again. Results are merged on the workers; the driver sees one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dask
+import distributed
+
+from lamplighter import scan
+from lamplighter.cluster_class import cluster_class
+from lamplighter.cluster_watch import Health, Listener, Tally
+from lamplighter.errors import ClusterError, ConfigError, EmptyPool, LamplighterError
+
+if TYPE_CHECKING:
+    from lamplighter.config import ClusterConfig
+    from lamplighter.pool import Shard
+    from lamplighter.scan import ScanJob, ScanResult
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+#: Its functions carry no types.
+_dask: Any = distributed
+
+#: Seconds to reach a scheduler.
+CONNECT_TIMEOUT = 30.0
+#: Seconds between two looks at what has finished.
+TICK = 0.05
+
+#: Dask counts on the cores, and the last bits of a product depend on the number of threads.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@contextmanager
+def connect(config: ClusterConfig | None = None) -> Iterator[Any]:
+    """Give a client of the cluster that a campaign names, for as long as the block lasts.
+
+    Parameters
+    ----------
+    config
+        An address (with TLS files), or a Dask cluster class with parameters; None for worker processes
+        on this machine, one for each core, reachable on loopback only.
+
+    Raises
+    ------
+    ClusterError
+        The cluster could not be reached or started.
+    UntrustedType, ConfigError
+        The cluster class is not on the allow-list, or there is none of that name.
+    """
+    with ExitStack() as stack:
+        if config is not None and config.address:
+            client = stack.enter_context(_client(config.address, config))
+        else:
+            client = stack.enter_context(_client(stack.enter_context(_start(config)), None))
+        yield client
+
+
+def _client(target: Any, config: ClusterConfig | None) -> Any:
+    try:
+        security = _security(config)
+        return _dask.Client(target, security=security, timeout=CONNECT_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {target}: {error}. Is it running, reachable from here, and are "
+            "the address and the TLS files in `cluster` right?"
+        ) from error
+
+
+def _security(config: ClusterConfig | None) -> Any:
+    if config is None or config.tls is None:
+        return None
+    tls = config.tls
+    for path in (tls.ca, tls.cert, tls.key):
+        if not os.path.isfile(path):
+            raise ConfigError(f"cluster.tls names {path}, which is no file; give PEM files of this machine")
+    return _dask.Security(
+        tls_ca_file=tls.ca, tls_client_cert=tls.cert, tls_client_key=tls.key, require_encryption=True
+    )
+
+
+def _start(config: ClusterConfig | None) -> Any:
+    name = config.name if config else None
+    params = dict(config.params) if config else {}
+    workers = config.workers if config else None
+    try:
+        if name is None:
+            return _start_local(workers, params)
+        cluster = cluster_class(name)(**params)
+        if workers is not None:
+            cluster.scale(workers)
+    except LamplighterError:
+        raise
+    except Exception as error:
+        raise ClusterError(
+            f"cluster {name or 'on this machine'} could not be started: {type(error).__name__}: {error}. "
+            "Check cluster.params, and the credentials it needs"
+        ) from error
+    return cluster
+
+
+def _start_local(workers: int | None, params: dict[str, Any]) -> Any:
+    options = {
+        "n_workers": workers or len(os.sched_getaffinity(0)),
+        "threads_per_worker": 1,
+        "processes": True,
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "memory_limit": "auto",
+        "env": dict.fromkeys(ONE_THREAD, "1"),
+    }
+    return _dask.LocalCluster(**(options | params))
+
+
+def scan_pool(
+    client: Any,
+    job: ScanJob,
+    shards: Sequence[Shard],
+    progress: Listener | None = None,
+    *,
+    fan_in: int = 8,
+) -> ScanResult:
+    """Scan all shards and merge what they give, on the workers.
+
+    Parameters
+    ----------
+    client
+        From `connect`.
+    job
+        Sent to the workers once.
+    shards
+        At least one.
+    progress
+        Called as shards finish, from this thread.
+    fan_in
+        Results merged at a time.
+
+    Returns
+    -------
+    The same for any sharding, number of workers and order of events, also when workers die.
+
+    Raises
+    ------
+    LamplighterError
+        As a worker raised it.
+    ClusterError
+        The cluster lost the work: workers died on the same shard again and again, or all are gone.
+    """
+    if not shards:
+        raise EmptyPool("the pool has no shards; there is nothing to scan")
+    sent = _send(client, job)
+    scans = client.map(scan.scan_shard, [sent] * len(shards), shards, pure=False)
+    tree = _merge_tree(client, scans, job.m, fan_in)
+    root, told = tree[-1], Tally("scoring", shards, progress)
+    with _cancelling(client, [sent, *scans, *tree]):
+        shard_of = {future.key: shard for future, shard in zip(scans, shards, strict=True)}
+        for future in _finished(client, [*scans, root]):
+            if future.key in shard_of:
+                told.finished(shard_of[future.key])
+                future.release()  # its merge still holds it, on the worker
+        return scan.merge([root.result()], job.m, [file.path for file in job.pool.manifest.files])
+
+
+def _merge_tree(client: Any, level: Sequence[Any], m: int, fan_in: int) -> list[Any]:
+    """Submit all merges; the last one is the root."""
+    tree: list[Any] = []
+    while not tree or len(level) > 1:
+        groups = [level[i : i + fan_in] for i in range(0, len(level), fan_in)]
+        # Before further scans, so that few results wait in memory.
+        level = [client.submit(scan.join, group, m, pure=False, priority=1) for group in groups]
+        tree.extend(level)
+    return tree
+
+
+def map_shards(
+    client: Any,
+    function: Callable[..., T],
+    shards: Sequence[Shard],
+    *args: object,
+    progress: Listener | None = None,
+    what: str = "reading",
+) -> Iterator[T]:
+    """Call function(shard, *args) for every shard and give what it returns, in order of completion.
+
+    Parameters
+    ----------
+    client
+        From `connect`.
+    function
+        Importable on the workers: a function of this package. Its results should be small.
+    shards
+        May be none.
+    args
+        The same for all shards; sent once.
+    progress, what
+        Called as shards finish, with the work's name as a present participle.
+
+    Raises
+    ------
+    LamplighterError
+        As a worker raised it.
+    ClusterError
+        The cluster lost the work.
+    """
+    sent = [_send(client, value) for value in args]
+    futures = client.map(function, shards, *([value] * len(shards) for value in sent), pure=False)
+    told, shard_of = Tally(what, shards, progress), dict(zip((f.key for f in futures), shards, strict=True))
+    with _cancelling(client, [*sent, *futures]):
+        for future in _finished(client, futures):
+            result: T = future.result()
+            future.release()
+            told.finished(shard_of[future.key])
+            yield result
+
+
+def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:
+    """Have what the workers log under `logger_name` handled here, at this process's level.
+
+    Lasts as long as the client.
+    """
+    level = logging.getLogger(logger_name).getEffectiveLevel()
+    client.register_plugin(_LogLevel(logger_name, level), name=f"log-level-{logger_name}")
+    client.forward_logging(logger_name, level=level)
+
+
+class _LogLevel(distributed.WorkerPlugin):
+    """Sets the level of a logger on every worker, also on those that come later."""
+
+    def __init__(self, logger_name: str, level: int) -> None:
+        self.logger_name, self.level = logger_name, level
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask when a worker starts."""
+        logging.getLogger(self.logger_name).setLevel(self.level)
+
+
+def _send(client: Any, value: object) -> Any:
+    """Send a value as a task: the scheduler keeps its source, where scattered data dies with its worker."""
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "10 GB"}):
+        return client.submit(_give, value, pure=False)
+
+
+def _give(value: T) -> T:
+    return value
+
+
+@contextmanager
+def _cancelling(client: Any, futures: Sequence[Any]) -> Iterator[None]:
+    """Cancel what is left when the block ends with an error."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError, RuntimeError):  # the cluster itself may be what failed
+            client.cancel(futures, force=True)
+        raise
+
+
+def _finished(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+    """Give futures as they finish; raise the first error, or ClusterError if nothing can finish."""
+    # The loop must be named: without it Dask looks for a default client, and there is none.
+    waiting, health = _dask.as_completed(futures, loop=client.loop), Health(client)
+    while not waiting.is_empty():
+        batch = waiting.next_batch(block=False)
+        for future in batch:
+            _check(future)
+            yield future
+        if not batch:
+            time.sleep(TICK)
+            health.check()
+
+
+def _check(future: Any) -> None:
+    if future.status == "finished":
+        return
+    if future.status != "error":
+        raise ClusterError(
+            f"the Dask cluster lost the work ({future.key} is {future.status}): the scheduler was restarted, "
+            "or the connection to it broke. Nothing is lost in the ledger; run again"
+        )
+    error = future.exception()
+    if isinstance(error, distributed.KilledWorker):
+        raise ClusterError(
+            f"workers died again and again on the same shard, most likely for want of memory: {error} Give "
+            "each worker more memory or fewer threads, or make the pool's row groups smaller (lamplighter "
+            "pool compact)"
+        ) from error
+    if isinstance(error, ImportError) and not isinstance(error, LamplighterError):
+        raise ClusterError(
+            f"a worker lacks a module: {error}. Scheduler and workers need the same version of lamplighter "
+            "as this process, and the packages of any strategy added to it"
+        ) from error
+    future.result()  # raises it, with the worker's traceback

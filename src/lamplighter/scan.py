@@ -1,0 +1,289 @@
+"""Score one shard: the pure map whose results `scan_result` merges.
+
+It reads a shard block by block and scores it tile by tile, while the rows are in cache. It keeps
+the exact best m rows, and gathers the members of two hash samples: the holdout, which is never
+selected, and the sample on which two models are compared. Memory is a block and a shortlist.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from lamplighter import rng, shortlists
+from lamplighter.arrays import F32, I32, I64, U64, Bools, RowIds
+from lamplighter.errors import ModelError, PoolSchemaError
+from lamplighter.idset import IdSet
+from lamplighter.learner.scoring import Scored, Scorer
+from lamplighter.progress import Progress
+from lamplighter.scan_result import Rows, Sample, ScanResult, join, join_rows, join_samples, merge
+from lamplighter.strategies.base import Block, Output, Shortlist, Strategy
+
+if TYPE_CHECKING:
+    from lamplighter.pool import Pool, PoolBlock, Shard
+
+__all__ = ["Progress", "Rows", "Sample", "ScanJob", "ScanResult", "join", "merge", "scan_shard"]
+
+log = logging.getLogger(__name__)
+
+#: Rows scored at a time where no learner sets the tile.
+TILE = 8192
+
+#: What only a learner gives.
+LEARNED = frozenset({Output.PROBA, Output.LOGITS, Output.COMMITTEE})
+
+
+@dataclass(frozen=True, eq=False)
+class ScanJob:
+    """What is the same for all shards of a scan; picklable, sent to the workers once.
+
+    Attributes
+    ----------
+    pool
+        Reads the shards.
+    scorer
+        Gives probabilities; None where the strategy needs none, and no sample is wanted.
+    strategy
+        Scores the rows, prepared for the round.
+    m
+        Size of the shortlist.
+    seed, round
+        Key the strategy's randomness and the order of equal scores.
+    exclude
+        Ids already labelled or dispatched, of the pool's own type; None for none.
+    holdout_key, holdout_below
+        Rows whose hash under the key is smaller are the holdout: gathered, never in the shortlist.
+    sample_key, sample_below
+        Rows whose hash under the key is smaller are gathered with the class predicted for them.
+    carry
+        Outputs that the shortlist takes along; None for what the strategy requires, and the
+        probabilities if there is a scorer.
+    """
+
+    pool: Pool
+    scorer: Scorer | None
+    strategy: Strategy
+    m: int
+    seed: int
+    round: int
+    exclude: RowIds | None = None
+    holdout_key: int = 0
+    holdout_below: int = 0
+    sample_key: int = 0
+    sample_below: int = 0
+    carry: frozenset[Output] | None = None
+
+    @cached_property
+    def carried(self) -> frozenset[Output]:
+        """Outputs that the shortlist takes along."""
+        if self.carry is not None:
+            return self.carry
+        return self.strategy.requires | (frozenset({Output.PROBA}) if self.scorer else frozenset())
+
+    @cached_property
+    def wanted(self) -> frozenset[Output]:
+        """Outputs that are made for every row."""
+        sampled = self.scorer is not None and self.sample_below > 0
+        return self.strategy.requires | self.carried | (frozenset({Output.PROBA}) if sampled else frozenset())
+
+    @cached_property
+    def excluded(self) -> IdSet | None:
+        """The excluded ids, ready to be asked; made once in each process."""
+        return IdSet.of(self.exclude) if self.exclude is not None and len(self.exclude) else None
+
+
+def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
+    """Score one shard.
+
+    Raises
+    ------
+    PoolError
+        The shard's file is gone, changed or broken, or ids are of another type than those excluded.
+    ModelError
+        The strategy gave NaN, or scores of the wrong shape or type.
+    """
+    if job.scorer is None and job.wanted & LEARNED:
+        names = ", ".join(sorted(o.value for o in job.wanted & LEARNED))
+        raise ModelError(f"strategy {_name(job.strategy)} needs {names}, but there is no model to give it")
+    scan = _ShardScan(job)
+    reads = job.scorer is not None or Output.EMBEDDING in job.wanted
+    # Two BLAS threads would give other last bits than one, and take cores that Dask counts on.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for block in job.pool.read(shard, features=reads):
+            scan.add(block)
+    if scan.left_out:
+        path = job.pool.manifest.files[shard.file].path
+        log.warning("%s: %d of %d rows left out, not finite", path, scan.left_out, scan.rows)
+    return scan.result()
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A block's rows, reduced to what the hashes need.
+
+    `held` marks members of the holdout, (n,) bool; `sampled` are the positions of the sample's rows,
+    ascending, `sample_hash` their hashes. `held` is None where there is no holdout.
+    """
+
+    block: PoolBlock
+    digests: U64
+    held: Bools | None
+    sampled: I64
+    sample_hash: U64
+
+
+class _ShardScan:
+    """The running state of one shard's scan."""
+
+    def __init__(self, job: ScanJob) -> None:
+        self.job = job
+        self.tie_key = rng.key(job.seed, job.round, "tie")
+        id_type = pa.int64() if job.pool.manifest.id_kind == "int64" else pa.large_string()
+        self.best = shortlists.RunningBest(job.m, id_type)
+        self.holdout = [Rows.none(id_type)]
+        self.sample = [Sample.none(id_type)]
+        self.rows = self.left_out = 0
+        self.started = False
+
+    def add(self, block: PoolBlock) -> None:
+        """Score a block."""
+        rows = self._hashed(block)
+        for start, stop, scored in self._tiles(block):
+            score = self._score(block.ids.slice(start, stop - start), scored)
+            if len(rows.sampled):
+                self._take_sample(rows, start, scored, score)
+            self._take_best(rows, start, scored, score)
+        self.rows += len(block.ids)
+
+    def result(self) -> ScanResult:
+        """Give what was found."""
+        return ScanResult(
+            shortlist=self.best.shortlist(),
+            holdout=join_rows(self.holdout),
+            sample=join_samples(self.sample),
+            rows=self.rows,
+            left_out=self.left_out,
+            scored=self.rows - self.left_out,
+        )
+
+    def _hashed(self, block: PoolBlock) -> _Rows:
+        job = self.job
+        _check_ids(job.exclude, block.ids)
+        digests = rng.row_digest(block.ids)
+        held, sampled = None, np.empty(0, np.int64)
+        if job.holdout_below > 0:
+            hashes = rng.digest_hash(digests, job.holdout_key)
+            held = hashes < _bound(job.holdout_below)
+            self._gather(block, np.flatnonzero(held), hashes)
+        hashes = np.empty(0, np.uint64)
+        if job.sample_below > 0 and job.scorer is not None:
+            hashes = rng.digest_hash(digests, job.sample_key)
+            sampled = np.flatnonzero(hashes < _bound(job.sample_below))
+            hashes = hashes[sampled]
+        return _Rows(block, digests, held, sampled, hashes)
+
+    def _gather(self, block: PoolBlock, at: I64, hashes: U64) -> None:
+        if len(at):
+            ids, places = block.ids.take(pa.array(at)), _places(block, at)
+            self.holdout.append(Rows(ids, *places, hashes[at]))
+
+    def _tiles(self, block: PoolBlock) -> Iterator[tuple[int, int, Scored]]:
+        if self.job.scorer is not None and block.features is not None:
+            yield from self.job.scorer.tiles(block.features, self.job.wanted)
+            return
+        for start in range(0, len(block.ids), TILE):
+            stop = min(start + TILE, len(block.ids))
+            if block.features is None:
+                yield start, stop, Scored({}, np.ones(stop - start, np.bool_))
+            else:
+                x = block.features[start:stop]
+                yield start, stop, Scored({Output.EMBEDDING: x}, _finite(x))
+
+    def _score(self, ids: RowIds, scored: Scored) -> F32:
+        """Score a tile; rows that do not count get minus infinity."""
+        job, valid = self.job, scored.valid
+        outputs = {name: scored.outputs[name] for name in job.strategy.requires}
+        block = Block(ids, outputs, job.seed, job.round)
+        if valid.all():
+            return _checked(job.strategy, job.strategy.score(block), len(ids))
+        with np.errstate(all="ignore"):  # rows that do not count may hold anything
+            score = job.strategy.score(block)
+        self.left_out += len(valid) - int(np.count_nonzero(valid))
+        return _checked(job.strategy, np.where(valid, score, np.float32(-np.inf)), len(ids))
+
+    def _take_sample(self, rows: _Rows, start: int, scored: Scored, score: F32) -> None:
+        first, last = np.searchsorted(rows.sampled, (start, start + len(score)))
+        at = rows.sampled[first:last]
+        counted = scored.valid[at - start]
+        at, near = at[counted], at[counted] - start
+        predicted = scored.outputs[Output.PROBA][near].argmax(axis=1).astype(np.int32)
+        ids = rows.block.ids.take(pa.array(at))
+        self.sample.append(Sample(ids, predicted, score[near], rows.sample_hash[first:last][counted]))
+
+    def _take_best(self, rows: _Rows, start: int, scored: Scored, score: F32) -> None:
+        near = self.best.candidates(score)
+        if not len(near) and self.started:
+            return
+        self.started = True  # one piece, even without rows, tells what shape the outputs have
+        digests = rows.digests[start + near]
+        ties = rng.digest_hash(digests, self.tie_key)
+        wins = self.best.wins(score[near], ties)
+        if rows.held is not None:
+            wins &= ~rows.held[start + near]
+        near, digests, ties = near[wins], digests[wins], ties[wins]
+        ids = rows.block.ids.take(pa.array(start + near))
+        if self.job.excluded is not None and len(near):
+            free = ~self.job.excluded.contains(ids, digests)
+            near, ties, ids = near[free], ties[free], ids.filter(pa.array(free))
+        outputs = {name: scored.outputs[name][near] for name in self.job.carried}
+        places = _places(rows.block, start + near)
+        # Adding 0 makes -0.0 the 0.0 that it equals.
+        self.best.add(Shortlist(ids, score[near] + np.float32(0), ties, *places, outputs))
+
+
+def _finite(x: F32) -> Bools:
+    finite: Bools = np.logical_and.reduce(np.isfinite(x), axis=1)
+    return finite
+
+
+def _places(block: PoolBlock, at: I64) -> tuple[I32, I32, I64]:
+    file = np.full(len(at), block.file, np.int32)
+    return file, np.full(len(at), block.row_group, np.int32), block.first_row + at.astype(np.int64)
+
+
+def _bound(below: int) -> np.uint64:
+    return np.uint64(min(below, 2**64 - 1))
+
+
+def _check_ids(exclude: RowIds | None, ids: RowIds) -> None:
+    # Ids of another type would never match, and labelled rows would be asked again.
+    if exclude is not None and len(exclude) and exclude.type != ids.type:
+        raise PoolSchemaError(
+            f"the pool's ids are {ids.type}, the ids of earlier rounds {exclude.type}; the id column must "
+            "keep its type: convert it back, or start a new campaign"
+        )
+
+
+def _checked(strategy: Strategy, score: F32, rows: int) -> F32:
+    if score.shape != (rows,) or score.dtype != np.float32:
+        raise ModelError(
+            f"strategy {_name(strategy)} gave scores of shape {score.shape} and type {score.dtype} for "
+            f"{rows} rows; it must give ({rows},) float32"
+        )
+    if rows and np.isnan(score.max()):
+        raise ModelError(
+            f"strategy {_name(strategy)} gave NaN for {int(np.isnan(score).sum())} of {rows} rows "
+            "whose inputs are finite; a score is a number, or -inf for a row that must not be picked"
+        )
+    return score
+
+
+def _name(strategy: Strategy) -> str:
+    return type(strategy).__name__
