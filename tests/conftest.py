@@ -7,13 +7,15 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.servers.seaweed import BUCKET, Seaweed
 
 pytest.register_assert_rewrite("lamplighter.testing")
 # Time says nothing on a busy machine; a failure should come again when the test is run again.
-settings.register_profile("lamplighter", deadline=None, derandomize=True)
+settings.register_profile(
+    "lamplighter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("lamplighter")
 
 

@@ -60,6 +60,7 @@ class Seaweed:
         (self.home / "s3.json").write_text(json.dumps(IDENTITIES))
         self.port = _free_ports()
         self.process: subprocess.Popen[bytes] | None = None
+        self._client: Any = None
 
     @property
     def endpoint(self) -> str:
@@ -133,6 +134,11 @@ class Seaweed:
 
     def client(self) -> Any:
         """A plain client that does not try again, to look at the objects beside s3fs."""
+        if self._client is None:
+            self._client = self._new_client()
+        return self._client
+
+    def _new_client(self) -> Any:
         return botocore.session.Session().create_client(
             "s3",
             endpoint_url=self.endpoint,
@@ -158,7 +164,7 @@ class Seaweed:
         try:
             self.start()
         except RuntimeError:  # somebody took one of the ports meanwhile
-            self.port = _free_ports()
+            self.port, self._client = _free_ports(), None
             self.start()
         return self
 

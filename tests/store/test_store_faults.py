@@ -130,8 +130,9 @@ def test_lost_answers_to_reads(proxy: Proxy, beside: S3Store) -> None:
 
 
 def test_patience_ends(proxy: Proxy, bucket: str) -> None:
-    proxy.play("lose reply", times=1000)
     store = S3Store(bucket, patience=1.5)
+    store.list()
+    proxy.play("lose reply", times=1000)
     calls: list[Callable[[], object]] = [
         lambda: store.get("some/key"),
         lambda: store.put("some/key", b""),
@@ -148,7 +149,7 @@ def test_patience_ends(proxy: Proxy, bucket: str) -> None:
 
 @pytest.mark.fault
 def test_an_outage_is_waited_for(s3: Seaweed, bucket: str) -> None:
-    store = S3Store(bucket)
+    store = S3Store(bucket, patience=120)  # this machine may be slow to start the server
     store.put("before", b"1")
     s3.stop()
     done: list[str] = []
