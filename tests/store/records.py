@@ -100,3 +100,13 @@ def drive(log: RoundLog, rounds: int) -> None:
         else:
             log.read(log.write(todo.round, todo.step, "txt", f"{todo}".encode()))
             log.checkpoint(plain_steps(todo.round)[STEPS.index(todo.step)])
+
+
+def write_rounds(log: RoundLog, rounds: int) -> list[RoundRecord]:
+    """Write rounds with all their steps."""
+    records = [record(plain_steps(number + 1)) for number in range(rounds)]
+    for each in records:
+        for done in plain_steps(each.round):
+            log.checkpoint(done)
+        log.append(each)
+    return records
