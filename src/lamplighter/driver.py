@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from lamplighter import cluster, redaction
-from lamplighter.config import Campaign, ClusterConfig, PoolConfig, check_unchanged, load
+from lamplighter.config import Campaign, ClusterConfig, PoolConfig, Section, check_unchanged, load
 from lamplighter.errors import KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers import LABELERS
@@ -25,6 +25,7 @@ from lamplighter.store.log import RoundLog, writer_token
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Strategy
 
+P = TypeVar("P", bound=Section)
 CAMPAIGN_KEY = "campaign.json"
 log = logging.getLogger("lamplighter")
 
@@ -135,7 +136,7 @@ class Driver:
         return plan(history or self.history(), self.rules)
 
 
-def resolved(section: Any) -> Any:
+def resolved(section: P) -> P:
     """Give a part of the campaign with its `${NAME}` resolved."""
     return type(section).model_validate(redaction.resolve(section.model_dump()))
 

@@ -16,7 +16,7 @@ from lamplighter.arrays import F32
 from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError
 from lamplighter.labelers.base import BatchRow
-from lamplighter.report import ReportData, learning_curve, png_data_uri, render, saving
+from lamplighter.report import ReportData, plots, render, saving
 from lamplighter.rounds import History, Metrics, OpenRound, RoundRecord
 from lamplighter.standing import Standing
 from lamplighter.steps.dispatch import batch_of
@@ -63,16 +63,19 @@ def publish_report(driver: Driver, number: int | None = None) -> Publication:
     key = f"reports/{data.record.round:06d}.html"
     driver.store.put(key, driver.campaign.redactor().redact(render(data)).encode())
     url = f"{driver.store.url.rstrip('/')}/{key}"
-    measured = bool(data.curve.points)
     return Publication(
         url=url,
         link=url if "://" in url else Path(url).resolve().as_uri(),
-        curve=png_data_uri(learning_curve(data.curve, data.control_curve, metric=data.metric))
-        if measured
-        else "",
+        curve=_picture(data),
         headline=headline(data),
-        top_rows=[_top_row(row) for row in data.batch[:TOP_ROWS]],
+        top_rows=[_top_row(row) for row in data.batch],
     )
+
+
+def _picture(data: ReportData) -> str:
+    if not data.curve.points:
+        return ""
+    return plots.png_data_uri(plots.learning_curve(data.curve, data.control_curve, metric=data.metric))
 
 
 def gather(driver: Driver, number: int | None = None) -> ReportData:
@@ -156,7 +159,7 @@ class _Gathering:
         table = tables.from_parquet(self.standing.read(artifact))
         if "score" not in table.column_names:
             return None
-        scores = table.column("score").drop_null().to_numpy().astype(np.float32)
+        scores: F32 = table.column("score").drop_null().to_numpy().astype(np.float32)
         return scores[np.isfinite(scores)]
 
     def _annotators(self) -> Mapping[int, Mapping[str, int]]:

@@ -64,10 +64,7 @@ class Standing:
 
     def current(self, kind: type[S]) -> S:
         """Give the open round's checkpoint of a step that is known to be done."""
-        done = {type(s): s for s in self.history.open.steps.values()}
-        step = done[kind]
-        assert isinstance(step, kind)  # noqa: S101 - narrows the type
-        return step
+        return next(s for s in self.history.open.steps.values() if isinstance(s, kind))
 
     @property
     def number(self) -> int:
@@ -176,7 +173,9 @@ class Standing:
     def labelled(self) -> Rows:
         """Every labelled row of the pool with its features, holdout included."""
         if self.features is None:
-            return Rows(tables.empty_ids(self.integer_ids), np.empty((0, 0), np.float32), np.empty(0, np.int32))
+            return Rows(
+                tables.empty_ids(self.integer_ids), np.empty((0, 0), np.float32), np.empty(0, np.int32)
+            )
         where = tables.positions(self.labels.ids, tables.ids_of(self.features))
         known = np.flatnonzero(where >= 0)
         x = tables.matrix(self.features.column("features").take(pa.array(where[known])))

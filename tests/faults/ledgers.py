@@ -11,16 +11,9 @@ from lamplighter.rounds import RoundRecord
 from lamplighter.store.base import ObjectStore
 from lamplighter.store.log import RoundLog
 
-_TIMES = {
-    "started_at",
-    "finished_at",
-    "committed_at",
-    "created_at",
-    "newest",
-    "writer",
-    "ticket",
-    "annotations",
-}
+_TIMES = {"started_at", "finished_at", "committed_at", "created_at", "newest", "writer"}
+#: Files with times in them, compared by content instead; and the campaign, whose digest covers its store.
+_OTHER = {"ticket", "annotations", "campaign"}
 
 
 def ledger(store: ObjectStore) -> list[dict[str, Any]]:
@@ -30,7 +23,7 @@ def ledger(store: ObjectStore) -> list[dict[str, Any]]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in _TIMES}
+        return {k: _timeless(v) for k, v in value.items() if k not in _TIMES | _OTHER}
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 

@@ -22,10 +22,20 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 
 
-def run_rounds(
-    campaign: str, rounds: int, crash_at: int | None = None, count_into: str | None = None
-) -> None:
-    """Run until so many rounds are committed; die before the given store call; note down all calls."""
+@dataclass(frozen=True)
+class Orders:
+    """What a victim is to do: rounds of a campaign, the call to die before, a file for its calls."""
+
+    campaign: str
+    rounds: int
+    crash_at: int | None = None
+    count_into: str | None = None
+
+
+def run_rounds(orders: Orders, environment: dict[str, str]) -> None:
+    """Run until so many rounds are committed, or until killed."""
+    # The fork server has the environment of its start, not of the test.
+    os.environ.update(environment)
     read = load(orders.campaign)
     store = open_store(read.store)
     watched = CrashAt(store, orders.crash_at) if orders.crash_at else Counting(store)
