@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.tree._tree import TREE_LEAF
 
 _SCHEMA = "schema.json"
 _DAY_ZERO = (1980, 1, 1, 0, 0, 0)
@@ -94,7 +95,7 @@ def _content_name(name: str, content: bytes) -> str:
 
 
 def _without_padding(name: str, content: bytes) -> bytes:
-    """Zero the unused bytes between the fields of a structured array: they are stray memory."""
+    """Zero the bytes of a structured array that nobody wrote: they are stray memory."""
     if not name.endswith(".npy"):
         return content
     array = np.load(BytesIO(content), allow_pickle=False)
@@ -109,4 +110,7 @@ def _rewritten(array: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     clean = np.zeros_like(array)
     for field in array.dtype.names or ():
         clean[field] = array[field]
+    if {"left_child", "missing_go_to_left"} <= set(array.dtype.names or ()):
+        # scikit-learn leaves this field of a leaf as it found it.
+        clean["missing_go_to_left"][array["left_child"] == TREE_LEAF] = 0
     return clean

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, SGDClassifier
+from sklearn.linear_model import SGDClassifier
 
 from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.errors import ModelError
-from lamplighter.learner.fitted import Fitted
+from lamplighter.learner.fitted import Fitted, is_linear
 from lamplighter.learner.scoring import NEVER, Scorer, Tile, tile_rows
 
 if TYPE_CHECKING:
@@ -83,16 +83,6 @@ def linear_form(model: Model) -> LinearForm | None:
     wide_bias = np.full(len(seen), NEVER)
     wide_bias[seen] = bias
     return LinearForm(wide, wide_bias, sigmoid, sharpness, seen)
-
-
-def is_linear(estimator: Any) -> bool:
-    """Say whether a fitted estimator has the probabilities that we know how to fold.
-
-    Exact types: a subclass may compute its probabilities in another way.
-    """
-    if type(estimator) is SGDClassifier:
-        return bool(estimator.loss == "log_loss")
-    return type(estimator) in (LogisticRegression, LogisticRegressionCV)
 
 
 def folded(fitted: Fitted) -> tuple[F64, F64]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
-from sklearn.tree._tree import Tree
+from sklearn.tree._tree import TREE_LEAF, Tree
 
 from lamplighter.arrays import I64, Bools
 from lamplighter.errors import ModelError
@@ -61,7 +61,7 @@ def _parts(thing: Any, known: set[int]) -> Iterator[Any]:
 
 def _tree_is_sound(tree: Any, features: int) -> bool:
     n = tree.node_count
-    leaf = tree.children_left < 0
+    leaf = tree.children_left == TREE_LEAF
     return bool(
         n > 0
         and tree.n_features == features
