@@ -37,7 +37,7 @@ class Representative(Strategy):
     oversample: ClassVar[int] = 20
 
     sample: int = 50_000
-    passes: int = 20
+    passes: int = 10
 
     def __post_init__(self) -> None:
         require(self.sample >= 1, lambda: f"sample is {self.sample!r}; allowed: 1 and more rows")
@@ -73,7 +73,15 @@ def _nearest_to_centres(x: F32, k: int, passes: int, seed: int) -> I64:
     """Give one row per cluster that has any, by (size of the cluster descending, position)."""
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415 - slow to import; workers never cluster
 
-    fitted = MiniBatchKMeans(k, max_iter=passes, n_init=1, batch_size=max(1024, 4 * k), random_state=seed)
+    fitted = MiniBatchKMeans(
+        k,
+        max_iter=passes,
+        n_init=1,
+        batch_size=max(1024, 4 * k),
+        # k-means++ over a few rows per centre: over all of them it would cost more than the clustering.
+        init_size=min(len(x), 3 * k),
+        random_state=seed,
+    )
     cluster = fitted.fit_predict(x)
     distance = _squared_distance(x, fitted.cluster_centers_[cluster])
     order = np.lexsort((np.arange(len(x)), distance, cluster))
