@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lamplighter.arrays import F32
 from lamplighter.errors import ConfigError
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers.base import BatchRow
-from lamplighter.report.curves import Curve
-from lamplighter.rounds import Metrics, RoundRecord, facts
+from lamplighter.report.curves import Curve, Saving, saving
+from lamplighter.rounds import Metrics, RoundFacts, RoundRecord, facts
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ReportData:
         Registered name of the back-end.
     budget
         The limits that are set: any of "labels", "cost", "rounds".
+    target
+        The value that the stopping rule `target` waits for, if the campaign has that rule.
     cost_per_label
         Price of one labelled row; None without one.
     provenance
@@ -62,6 +65,7 @@ class ReportData:
     annotators: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     labeler: str = ""
     budget: Mapping[str, float] = field(default_factory=dict)
+    target: float | None = None
     cost_per_label: float | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,15 +81,26 @@ class ReportData:
         """The round that the report is about."""
         return self.records[-1]
 
-    @property
+    @cached_property
     def curve(self) -> Curve:
         """The campaign's learning curve."""
         return self._curve(self.records)
 
-    @property
+    @cached_property
     def control_curve(self) -> Curve | None:
         """The control's learning curve; None without a control."""
         return self._curve(self.control) if self.control else None
+
+    @cached_property
+    def saving(self) -> Saving | None:
+        """Labels saved against the control; None without a control that has been matched."""
+        control = self.control_curve
+        return saving(self.curve, control, self.cost_per_label) if control else None
+
+    @property
+    def history(self) -> list[RoundFacts]:
+        """What curves and figures see of the rounds."""
+        return [facts(r) for r in self.records]
 
     def _curve(self, records: Sequence[RoundRecord]) -> Curve:
         return Curve.of([facts(r) for r in records], higher_is_better=higher_is_better(self.metric))

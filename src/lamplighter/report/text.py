@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import timedelta
 
-#: Marks that reorder or hide the text around them (Unicode TR 36, "bidirectional text spoofing").
-_UNSEEN = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+#: What cannot be seen: controls but tab and newline, lone surrogates, which no encoding takes, and
+#: marks that reorder or hide the text around them (Unicode TR 36, "bidirectional text spoofing").
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 LONGEST = 160
 
 
@@ -17,7 +20,7 @@ def printable(text: str) -> str:
     >>> print(printable("a\x00b\u202ec"))
     a\x00b\u202ec
     """
-    return "".join(_spelled(c) if _UNSEEN.match(c) or _is_control(c) else c for c in text)
+    return _UNSEEN.sub(_spelled, text)
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:
@@ -27,12 +30,9 @@ def shorten(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest and len(text) <= 4 * longest else line[: longest - 1] + "…"
 
 
-def _is_control(c: str) -> bool:
-    return unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"
-
-
-def _spelled(c: str) -> str:
-    return f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}"
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def count(number: float) -> str:

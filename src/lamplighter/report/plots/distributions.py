@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lamplighter.arrays import F32, F64
 from lamplighter.report.plots.style import AMBER, BLUE, GREY, HALF, MUTED, canvas, styled
@@ -64,20 +64,11 @@ def class_counts(counts: Mapping[str, int]) -> Figure:
 def _ranked(ranked: list[tuple[str, int]]) -> Figure:
     figure, axes = canvas(HALF, 3.2)
     values = [value for _, value in ranked]
-    axes.bar(range(len(values)), values, width=1.0, color=BLUE)
-    for position, ha in ((0, "left"), (len(values) - 1, "right")):
-        name, value = ranked[position]
-        axes.annotate(
-            f"{shorten(name, 22)}: {count(value)}",
-            (position, value),
-            xytext=(4 if ha == "left" else 0, 5),
-            textcoords="offset points",
-            ha=ha,
-            color=MUTED,
-        )
-    axes.margins(y=0.14)
+    axes.stairs(values, np.arange(len(values) + 1), fill=True, color=BLUE)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_title(f"Labels by class: {count(sum(values))} in {len(values)} classes")
-    axes.set_xlabel("classes, most frequent first")
+    ends = [f"{shorten(name, 20)} ({count(value)})" for name, value in (ranked[0], ranked[-1])]
+    axes.set_xlabel(f"classes, from {ends[0]} to {ends[1]}")
     axes.set_xticks([])
     return figure
 
