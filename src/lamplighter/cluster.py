@@ -67,8 +67,8 @@ def connect(config: ClusterConfig | None = None) -> Iterator[Any]:
 
 
 def _client(target: Any, config: ClusterConfig | None) -> Any:
+    security = _security(config)
     try:
-        security = _security(config)
         return _dask.Client(target, security=security, timeout=CONNECT_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
@@ -119,6 +119,8 @@ def _start_local(workers: int | None, params: dict[str, Any]) -> Any:
         "memory_limit": "auto",
         "env": dict.fromkeys(ONE_THREAD, "1"),
     }
+    if not params.get("processes", True):  # inside this process: no socket, no environment of its own
+        del options["host"], options["env"]
     return _dask.LocalCluster(**(options | params))
 
 
