@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lamplighter.pool.compacting import compact
+from lamplighter.pool.duplicates import Duplicates, find_duplicates, in_turn
 from lamplighter.pool.fetching import (
     Found,
     fetch_display,
@@ -16,6 +18,7 @@ from lamplighter.pool.reading import Pool, PoolBlock, Shard
 from lamplighter.pool.taking import take_manifest
 
 __all__ = [
+    "Duplicates",
     "FileEntry",
     "Found",
     "Layout",
@@ -23,10 +26,13 @@ __all__ = [
     "Pool",
     "PoolBlock",
     "Shard",
+    "compact",
     "fetch_display",
     "fetch_features",
     "fetch_rows",
+    "find_duplicates",
     "find_ids",
+    "in_turn",
     "shards_that_may_hold",
     "take_manifest",
 ]

@@ -80,13 +80,16 @@ def fetch_rows(
         return _nothing(pool, tuple(columns))
     starts = np.flatnonzero(np.any(np.diff(places[:, :2], axis=0, prepend=-1), axis=1))
     groups = np.split(places, starts[1:])
-    with ThreadPoolExecutor(1 if pool.storage.local else THREADS) as threads:
-        parts = list(threads.map(lambda group: _rows_of_group(pool, group, tuple(columns)), groups))
+    with ThreadPoolExecutor(THREADS) as threads:
+        over = map if pool.storage.local else threads.map
+        parts = list(over(lambda group: _rows_of_group(pool, group, tuple(columns)), groups))
     return pa.concat_tables(parts).take(pa.array(back.reshape(-1))).combine_chunks()
 
 
 def fetch_features(pool: Pool, file: Positions, row_group: Positions, row: Positions) -> F32:
     """Read the feature vectors of m rows by location: (m, D) float32 in the order asked for."""
+    if not len(row):
+        return np.empty((0, pool.manifest.dim), np.float32)
     table = fetch_rows(pool, file, row_group, row, columns=pool.config.feature_columns)
     columns = [_whole(table.column(name)) for name in pool.config.feature_columns]
     return rows_of(pool.manifest.layout, columns, pool.manifest.dtype, pool.manifest.dim)

@@ -64,9 +64,7 @@ class Storage:
 
     @property
     def _connected(self) -> tuple[Any, str]:
-        # Neither a fork nor other credentials may meet a client that was made before.
-        environment = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_")))
-        return _connect(self.url, os.getpid(), environment if self.url.startswith("s3") else ())
+        return _connect(self.url, os.getpid(), _environment() if self.url.startswith("s3") else ())
 
     def name(self, path: str) -> str:
         """Give the full path of a file on its file system; of the pool itself where path is empty."""
@@ -139,6 +137,11 @@ class Storage:
             ) from error
         except FAILURES as error:
             raise PoolFileError(f"cannot {verb} {self.shown(path)}: {_reason(error, self.local)}") from error
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    """Give what a client is made from: neither a fork nor other credentials may meet an older one."""
+    return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
 
 
 @lru_cache(maxsize=8)

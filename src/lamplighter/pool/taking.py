@@ -64,10 +64,10 @@ def take_manifest(config: PoolConfig, previous: Manifest | None = None) -> Manif
     fresh = [file for file in listed if not _unchanged(file, known)]
     with ThreadPoolExecutor(THREADS) as threads:
         read = list(threads.map(lambda file: _read(config, storage, file), fresh))
-    _check_digests(storage, read, before)
     files = _entries(config, read, listed, known)
     manifest = _described(config, files, previous if previous is not None and known else read[0].columns)
     _check_schemas(storage, manifest, read, previous)
+    _check_digests(storage, read, before)
     return manifest
 
 
