@@ -135,7 +135,6 @@ def test_any_number_of_classes_and_features(classes: int, features: int) -> None
 def test_nan_and_infinity_in_any_feature_make_a_row_invalid(
     classes: int, params: dict[str, Any], shift: float
 ) -> None:
-    """Also where weights are exactly 0: a penalty that strong leaves none."""
     x, labels = labelled(300, 9, classes)
     model = fitted(config(params=params, calibrate=False), x + np.float32(shift), labels)
     assert_invalid_rows(model, x + np.float32(shift))
@@ -291,7 +290,6 @@ def test_a_diverged_fit_is_an_error() -> None:
 
 
 def assert_equal(model: Model, x: F32) -> None:
-    """Assert that the fast path, and the model's own plain path, are scikit-learn's within 1e-5."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scored = model.scorer().outputs(x, PROBA)
