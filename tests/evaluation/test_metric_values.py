@@ -86,7 +86,7 @@ def test_the_document_holds_values_recall_and_confusion() -> None:
     metrics = evaluation.evaluate(truth, proba, list("abcd"), metric="macro_f1", seed=1, round=2)
     assert metrics.primary == "macro_f1"
     assert metrics.holdout_rows == 6
-    assert metrics.confusion == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+    assert metrics.confusion == ((2, 1, 0, 0), (1, 1, 0, 0), (0, 0, 0, 0), (1, 0, 0, 0))
     assert metrics.estimates["accuracy"].value == 0.5
     assert metrics.estimates["balanced_accuracy"].value == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert metrics.recall["c"] is None

@@ -42,20 +42,18 @@ def evaluate(
     classes
         C names, in the order of the columns.
     metric
-        The campaign's own, one of METRICS.
-    seed, round
-        Key the resamples.
+        The campaign's own, one of METRICS; `seed` and `round` key the resamples.
 
     Raises
     ------
     UnknownName
-        For a metric that is not in METRICS.
+        For another metric.
     LabelError
         For n = 0, or a class position outside [0, C).
     ModelError
         For probabilities of another shape, not finite, or that do not sum to 1 within 1e-3.
     """
-    higher_is_better(metric)
+    higher_is_better(metric)  # raises for an unknown one
     holdout = _checked(truth, proba, classes)
     return Metrics(
         primary=metric,

@@ -44,16 +44,18 @@ def learning_curve(
             slower = curve if control is None or saving.labels < 0 else control
             _arrow(axes, saving, slower)
         _name_ends(axes, _ends(curve, control, names))
-        axes.set_title(f"{metric.replace('_', ' ')} on the holdout, with 95% interval")
-        axes.set_xlabel("labelled rows in training")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        if not curve.points:
-            axes.text(
-                0.5, 0.5, "no round has a metric yet", transform=axes.transAxes, ha="center", color=MUTED
-            )
-            axes.set(xticks=[], yticks=[])
+        _label(axes, metric, empty=not curve.points)
     return figure
+
+
+def _label(axes: Axes, metric: str, *, empty: bool) -> None:
+    axes.set_title(f"{metric.replace('_', ' ')} on the holdout, with 95% interval")
+    axes.set_xlabel("labelled rows in training")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    if empty:
+        axes.text(0.5, 0.5, "no round has a metric yet", transform=axes.transAxes, ha="center", color=MUTED)
+        axes.set(xticks=[], yticks=[])
 
 
 def _draw(axes: Axes, curve: Curve, colour: str, *, dashed: bool = False) -> None:
