@@ -15,12 +15,12 @@ from prefect.events.schemas.automations import AutomationCore
 
 
 async def apply(automations: list[AutomationCore]) -> None:
-    """Make the server's automations of these names equal to these."""
+    """Make the server's automations of these names equal to these; one that was paused stays so."""
     async with get_client() as client:
         for automation in automations:
             same_name = await client.read_automations_by_name(automation.name)
             for old in same_name:
-                await client.update_automation(old.id, automation)
+                await client.update_automation(old.id, automation.model_copy(update={"enabled": old.enabled}))
             if not same_name:
                 await client.create_automation(automation)
             print(f"{'updated' if same_name else 'created'} automation {automation.name!r}")  # noqa: T201

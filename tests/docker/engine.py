@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.docker.files import COMPOSE
 
 UP_TIMEOUT_S = 1800  #: a first build downloads everything
 RUN_TIMEOUT_S = 300
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 def missing_engine() -> str:
@@ -43,6 +45,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Ask until it is so; AssertionError after RUN_TIMEOUT_S."""
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not so after {RUN_TIMEOUT_S} s"
+        time.sleep(0.2)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,10 @@ class Stack:
         assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}\n{ran.stderr}"
         return ran.stdout
 
+    def remove_volume(self, name: str) -> None:
+        """Lose what a service had stored."""
+        subprocess.run(["docker", "volume", "rm", f"{self.project}_{name}"], check=True, timeout=60)
+
     def containers(self) -> list[dict[str, Any]]:
         """Give what `docker compose ps` says of each container."""
         return [json.loads(line) for line in self.compose("ps", "-a", "--format", "json").splitlines()]
@@ -110,12 +124,18 @@ class Stack:
         deployment: dict[str, Any] = self.api("GET", "/deployments/name/labeling-round/nightly")
         return deployment
 
-    def run_nightly(self) -> dict[str, Any]:
-        """Have the worker run the deployment once, now; give the run as it ended."""
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Give a flow run."""
+        run: dict[str, Any] = self.api("GET", f"/flow_runs/{run_id}")
+        return run
+
+    def start_nightly(self) -> str:
+        """Have the worker run the deployment once, now; give the run's id."""
         run = self.api("POST", f"/deployments/{self.nightly()['id']}/create_flow_run", {})
-        deadline = time.monotonic() + RUN_TIMEOUT_S
-        while run["state_type"] not in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
-            assert time.monotonic() < deadline, f"still {run['state_type']} after {RUN_TIMEOUT_S} s"
-            time.sleep(1)
-            run = self.api("GET", f"/flow_runs/{run['id']}")
-        return dict(run)
+        return str(run["id"])
+
+    def run_nightly(self) -> dict[str, Any]:
+        """Run the deployment once; give the run as it ended."""
+        run_id = self.start_nightly()
+        wait_until(lambda: self.run(run_id)["state_type"] in ENDED)
+        return self.run(run_id)

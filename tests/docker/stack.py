@@ -6,6 +6,7 @@ as the docker command does (DOCKER_HOST), and the image it builds on in BASE_IMA
 
 from __future__ import annotations
 
+import faulthandler
 import io
 from collections.abc import Iterator
 
@@ -17,7 +18,7 @@ import pytest
 import s3fs
 import yaml
 
-from tests.docker.engine import Stack, missing_engine
+from tests.docker.engine import Stack, missing_engine, wait_until
 from tests.docker.files import COMPOSE, parsed
 
 pytestmark = pytest.mark.timeout(2400)
@@ -34,6 +35,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "start one, or point DOCKER_HOST at one",
             returncode=1,
         )
+    # A build may take longer than pytest waits before it prints the stacks of a test that hangs.
+    faulthandler.cancel_dump_traceback_later()
     up = Stack(tmp_path_factory.mktemp("campaigns"))
     up.campaigns.chmod(0o755)
     try:
@@ -79,7 +82,7 @@ def campaign(stack: Stack, files: s3fs.S3FileSystem) -> str:
         "batch_size": 40,
         "labeler": {"name": "simulated", "params": {"labels": "s3://lamplighter/labels.parquet"}},
         "evaluation": {"holdout": 200},
-        "budget": {"rounds": 3},
+        "budget": {"rounds": 10},
         "store": "s3://lamplighter/campaign",
         "cluster": {"address": "tcp://dask-scheduler:8786"},
     }
@@ -149,12 +152,46 @@ def test_rounds_run_in_the_stack(stack: Stack, files: s3fs.S3FileSystem, campaig
     assert len(models) == 1
 
 
+def test_a_round_killed_with_its_worker_is_finished_by_the_next_run(
+    stack: Stack, files: s3fs.S3FileSystem, campaign: str
+) -> None:
+    started = stack.start_nightly()
+    wait_until(lambda: files.exists(f"{campaign}/rounds/000003/collect.json"))
+    stack.compose("kill", "prefect-worker")
+    before = {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds/000003")}
+    assert f"{campaign}/rounds/000003/record.json" not in before
+    stack.compose("up", "-d", "--wait", "prefect-worker")
+    # The dead run holds the only slot: another one is refused until the heartbeats are missed.
+    assert stack.run_nightly()["state_type"] == "CANCELLED"
+    wait_until(lambda: stack.run(started)["state_type"] == "CRASHED")
+    assert "No heartbeat" in stack.run(started)["state"]["message"]
+    assert stack.run_nightly()["state_type"] == "COMPLETED"
+    after = {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds/000003")}
+    assert {key: after[key] for key in before} == before
+    assert f"{campaign}/rounds/000003/record.json" in after
+
+
 def test_what_was_stored_survives_new_containers(
     stack: Stack, files: s3fs.S3FileSystem, campaign: str
 ) -> None:
     before = {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds")}
     deployment = stack.nightly()["id"]
-    stack.compose("down", "--timeout", "5")
-    stack.compose("up", "-d", "--wait", "--wait-timeout", "600")
+    stack.compose("up", "-d", "--force-recreate", "--wait", "--wait-timeout", "600")
     assert {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds")} == before
     assert stack.nightly()["id"] == deployment
+
+
+def test_a_campaign_goes_on_when_the_database_of_prefect_is_lost(
+    stack: Stack, files: s3fs.S3FileSystem, campaign: str
+) -> None:
+    before = {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds")}
+    deployment = stack.nightly()["id"]
+    stack.compose("down", "--timeout", "5")
+    stack.remove_volume("postgres-data")
+    stack.compose("up", "-d", "--wait", "--wait-timeout", "600")
+    assert stack.nightly()["id"] != deployment
+    run = stack.run_nightly()
+    assert run["state_type"] == "COMPLETED", run["state"]
+    after = {key: files.cat_file(key) for key in files.find(f"{campaign}/rounds")}
+    assert {key: after[key] for key in before} == before
+    assert f"{campaign}/rounds/000004/record.json" in after
