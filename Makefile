@@ -42,7 +42,10 @@ $(VENV)/bench.done: $(VENV)/runtime.done requirements/bench.txt
 env: $(VENV)/test.done  ## the environment with the test tools
 
 demo: $(VENV)/runtime.done $(VENV)/data.done  ## rounds on real data until a stopping rule fires, beside random
-	$(BIN)/python -m flows.demo
+	$(BIN)/python -m flows.demo $(DEMO_ARGS)
+
+demo-stop: $(VENV)/runtime.done  ## stop the Prefect server that the demo left running
+	$(BIN)/python -m flows.local_server
 
 test: check  ## everything CI runs: lint, types, import rules, the whole suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
@@ -74,4 +77,4 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 clean:  ## remove the environment and what the demo wrote
 	rm -rf $(VENV) demo bench-data dist
 
-.PHONY: help env demo test check fix bench-score stack-test lock clean
+.PHONY: help env demo demo-stop test check fix bench-score stack-test lock clean

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: Prefect builds the parameter form from the types.
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from prefect import flow, runtime
 from pydantic import Field
@@ -13,7 +13,7 @@ from lamplighter.config import load
 from lamplighter.driver import Driver, open_driver
 from lamplighter.errors import ConfigError, LamplighterError
 
-MaxRounds = Annotated[int, Field(title="Rounds at most", ge=1, le=10_000)]
+MaxRounds = Annotated[int, Field(ge=1, le=10_000)]
 
 
 def campaign_run_name() -> str:
@@ -28,19 +28,19 @@ def campaign_run_name() -> str:
 @flow(name="campaign", flow_run_name=campaign_run_name, persist_result=False)
 def campaign(
     campaign: CampaignFile,
-    control: Annotated[
-        str | None,
-        Field(
-            title="Control campaign file",
-            description="Run this campaign beside it, round by round: the same one with the random strategy.",
-        ),
-    ] = None,
+    control: str | None = None,
     cluster_address: SchedulerAddress = None,
     max_rounds: MaxRounds = 1000,
 ) -> list[dict[str, Any]]:
     """Run rounds until a stopping rule fires; give a summary of each.
 
     The labeler must answer by itself; one that waits for people is served by a nightly round.
+
+    Args:
+        campaign: Path or URL (s3://...) of campaign.yaml.
+        control: Campaign to run beside it, round by round: the same one with the random strategy.
+        cluster_address: Score on this Dask cluster (tcp://host:8786), not the one in the campaign file.
+        max_rounds: Rounds at most in this run.
     """
     driver = open_driver(campaign)
     if not driver.labeler.answers_by_itself:
@@ -58,7 +58,7 @@ def rounds_in_a_row(
 ) -> Iterator[dict[str, Any]]:
     """Run rounds, each followed by one of the control, until the campaign itself stops."""
     for _ in range(most):
-        summary = labeling_round(path, address)
+        summary = cast(dict[str, Any], labeling_round(path, address))
         yield summary
         if summary["stopped"]:
             return

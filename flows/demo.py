@@ -44,7 +44,7 @@ def settings(pool: DemoPool, strategy: str) -> dict[str, Any]:
         "batch_size": 250,
         "labeler": {"name": "simulated", "params": {"labels": str(pool.truth)}},
         "evaluation": {"holdout": 1500, "metric": "accuracy"},
-        "stopping": [{"name": "target", "params": {"value": 0.93}}] if strategy == "margin" else [],
+        "stopping": [{"name": "target", "params": {"value": 0.945}}] if strategy == "margin" else [],
         "budget": {"rounds": 14, "cost_per_label": 0.05},
         "store": f"store-{strategy}",
     }

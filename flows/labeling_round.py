@@ -5,6 +5,7 @@ import logging
 from typing import Annotated, Any
 
 from prefect import flow, get_client, runtime
+from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import Field
 
@@ -25,21 +26,11 @@ from tasks.train import train
 
 log = logging.getLogger("lamplighter")
 
-CampaignFile = Annotated[
-    str,
-    Field(
-        title="Campaign file",
-        description="Path or URL (s3://...) of campaign.yaml, as the worker sees it.",
-        min_length=1,
-    ),
-]
-SchedulerAddress = Annotated[
-    str | None,
-    Field(
-        title="Dask scheduler",
-        description="Score on this cluster (tcp://host:8786) instead of the one in the campaign file.",
-    ),
-]
+# The form takes its constraints from these types, and its descriptions from the flow's docstring, which
+# Prefect reads in Google style.
+CampaignFile = Annotated[str, Field(min_length=1)]
+SchedulerAddress = str | None
+Summary = dict[str, Any]
 TASKS = {
     Step.COLLECT: collect,
     Step.EVALUATE: evaluate,
@@ -61,11 +52,17 @@ def run_name() -> str:
 
 
 @flow(name="labeling-round", flow_run_name=run_name, persist_result=False)
-def labeling_round(campaign: CampaignFile, cluster_address: SchedulerAddress = None) -> Any:
+def labeling_round(
+    campaign: CampaignFile, cluster_address: SchedulerAddress = None
+) -> Summary | State[Summary]:
     """Run one labeling round: collect, train, evaluate, score, select, dispatch, commit.
 
     Safe to run again after any failure: steps that were done are not repeated. A campaign that has
     stopped is left alone, and the run says so.
+
+    Args:
+        campaign: Path or URL (s3://...) of campaign.yaml, as the worker sees it.
+        cluster_address: Score on this Dask cluster (tcp://host:8786), not the one in the campaign file.
     """
     driver = open_driver(campaign, _cluster(cluster_address))
     history = driver.history()
@@ -75,19 +72,22 @@ def labeling_round(campaign: CampaignFile, cluster_address: SchedulerAddress = N
         summary = summarise(driver.campaign.name, history.records[-1], upcoming)
         return Completed(message=f"Nothing to do: {summary.stopped}", data=summary.as_dict())
     record = take_round(driver)
-    publish(driver, record)
     return summarise(driver.campaign.name, record).as_dict()
 
 
 def take_round(driver: Driver) -> RoundRecord:
-    """Do step after step, each one a task fed by the one before, until the round is committed."""
+    """Do step after step until the round is committed, each a task that waits for the one before."""
     done: AnyStep | RoundRecord | None = None
+    before: list[State[Any]] = []
     while not isinstance(done, RoundRecord):
         history = driver.history()
         upcoming = driver.plan(history)
         if not isinstance(upcoming, Next):
             raise RuntimeError(f"the campaign stopped in the middle of a round: {upcoming.reason}")
-        done = _task(upcoming.step, any(r.train.model for r in history.records))(driver, after=done)
+        step = _task(upcoming.step, any(r.train.model for r in history.records))
+        before = [step(driver, return_state=True, wait_for=before)]
+        done = before[0].result()
+    publish(driver, done.round, wait_for=before)
     return done
 
 

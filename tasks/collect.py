@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def collect(driver: Driver, after: object = None) -> CollectDone:
+def collect(driver: Driver) -> CollectDone:
     """Take in the labels that came back, and fix the pool for the round."""
     return run_step(driver, Step.COLLECT, CollectDone)

@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def commit(driver: Driver, after: object = None) -> RoundRecord:
+def commit(driver: Driver) -> RoundRecord:
     """Append the round to the ledger."""
     return run_step(driver, Step.COMMIT, RoundRecord)

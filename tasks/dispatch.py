@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def dispatch(driver: Driver, after: object = None) -> DispatchDone:
+def dispatch(driver: Driver) -> DispatchDone:
     """Send the batch to the labelers; the batch's id makes a second try the same dispatch."""
     return run_step(driver, Step.DISPATCH, DispatchDone)

@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def evaluate(driver: Driver, after: object = None) -> EvaluateDone:
+def evaluate(driver: Driver) -> EvaluateDone:
     """Measure the model on the holdout and ask the stopping rules."""
     return run_step(driver, Step.EVALUATE, EvaluateDone)

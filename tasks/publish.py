@@ -2,25 +2,25 @@
 
 import re
 
-from lamplighter.reporting import Publication, publish_report
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from lamplighter.driver import Driver
+from lamplighter.reporting import Publication, publish_report
 from lamplighter.rounds import RoundRecord
 from tasks.run_logs import logging_into_run
 
 
 @task(name="publish", retries=1, retry_delay_seconds=10, timeout_seconds=1800, cache_policy=NO_CACHE)
-def publish(driver: Driver, record: RoundRecord) -> str:
+def publish(driver: Driver, number: int) -> str:
     """Write the round's report to the store and show its essence in the run; give the report's place.
 
     The round is committed before: a report that fails can be written again at any time.
     """
     with logging_into_run(driver), driver.campaign.redactor().guard():
-        published = publish_report(driver, record.round)
-    _show(driver, record, published)
+        published = publish_report(driver, number)
+    _show(driver, driver.history().records[number - 1], published)
     return published.url
 
 

@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def retrain(driver: Driver, after: object = None) -> TrainDone:
+def retrain(driver: Driver) -> TrainDone:
     """Fit the model anew, on all labels there are now."""
     return run_step(driver, Step.TRAIN, TrainDone)

@@ -38,7 +38,7 @@ class ProgressArtifact:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def score(driver: Driver, after: object = None) -> ScoreDone:
+def score(driver: Driver) -> ScoreDone:
     """Score the whole pool on the Dask cluster, down to the exact shortlist.
 
     One task for the whole pool: a Prefect task per shard costs sixty times what the shard does. It

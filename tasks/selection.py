@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def select_batch(driver: Driver, after: object = None) -> SelectDone:
+def select_batch(driver: Driver) -> SelectDone:
     """Choose the batch from the shortlist."""
     return run_step(driver, Step.SELECT, SelectDone)

@@ -17,6 +17,6 @@ from tasks.step import run_step, worth_retrying
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def train(driver: Driver, after: object = None) -> TrainDone:
+def train(driver: Driver) -> TrainDone:
     """Fit the campaign's first model."""
     return run_step(driver, Step.TRAIN, TrainDone)

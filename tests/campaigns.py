@@ -16,10 +16,7 @@ from lamplighter.config import Campaign, load
 CLASSES = ("apple", "pear", "plum")
 DIMS = 6
 #: In this process, on one thread: a cluster of processes takes seconds to start.
-IN_PROCESS = {
-    "name": "distributed.LocalCluster",
-    "params": {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None},
-}
+IN_PROCESS: dict[str, Any] = {"workers": 1, "params": {"processes": False}}
 
 
 def points(rows: int, seed: int = 5) -> tuple[F32, list[str]]:
@@ -62,9 +59,9 @@ def settings(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def write_campaign(folder: Path, name: str = "campaign.yaml", **changes: Any) -> str:
+def write_campaign(folder: Path, file: str = "campaign.yaml", **changes: Any) -> str:
     """Write a campaign file; give its path."""
-    path = folder / name
+    path = folder / file
     path.write_text(yaml.safe_dump(settings(**changes)), "utf-8")
     return str(path)
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.servers.seaweed import BUCKET, Seaweed
 
 pytest.register_assert_rewrite("lamplighter.testing")
+pytest_plugins = ["tests.servers.prefect"]
 # Time says nothing on a busy machine; a failure should come again when the test is run again.
 settings.register_profile(
     "lamplighter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

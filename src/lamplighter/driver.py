@@ -16,7 +16,8 @@ from lamplighter.errors import KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
-from lamplighter.rounds import History, Next, plan
+from lamplighter.pool import Manifest, take_manifest
+from lamplighter.rounds import History, Next, Step, plan
 from lamplighter.stopping import STOPPING
 from lamplighter.stopping.base import Stop, StoppingRule
 from lamplighter.store import open_store
@@ -133,7 +134,17 @@ class Driver:
 
     def plan(self, history: History | None = None) -> Next | Stop:
         """Give the next step, or why there is none."""
-        return plan(history or self.history(), self.rules)
+        history = history or self.history()
+        upcoming = plan(history, self.rules)
+        if isinstance(upcoming, Stop) and upcoming.rule == "exhausted" and self._pool_grew(history):
+            return Next(history.open.round, Step.COLLECT)
+        return upcoming
+
+    def _pool_grew(self, history: History) -> bool:
+        """Look for new rows: a pool that was used up may have got files since."""
+        known = history.records[-1].collect
+        earlier = Manifest.from_bytes(self.ledger.read(known.manifest))
+        return take_manifest(self.pool_config, previous=earlier).rows > known.pool_rows
 
 
 def resolved(section: P) -> P:

@@ -130,6 +130,7 @@ class _Gathering:
             annotators=self._annotators(),
             labeler=campaign.labeler.name,
             budget=campaign.budget.model_dump(exclude={"cost_per_label"}, exclude_none=True),
+            target=self._target(),
             cost_per_label=campaign.budget.cost_per_label,
             provenance={"pool": campaign.pool.url, "store": self.driver.store.url},
         )
@@ -139,6 +140,10 @@ class _Gathering:
             return ()
         log = RoundLog(open_store(redaction.resolve(self.driver.campaign.control, "control")))
         return log.history().records
+
+    def _target(self) -> float | None:
+        named = [r.params for r in self.driver.campaign.stopping if r.name == "target"]
+        return float(named[0]["value"]) if named else None
 
     def _metrics(self) -> Metrics | None:
         stored = self.record.evaluate.metrics

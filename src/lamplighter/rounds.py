@@ -6,7 +6,7 @@ Recovery needs nothing else: whatever happened, read the history and call `plan`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -198,6 +198,7 @@ class RoundFacts:
     metric: Estimate | None
     churn: float | None  #: known once the round has scored: None for the current round
     selected: int | None  #: rows picked, None for the current round
+    pool_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -254,13 +255,23 @@ def decide(history: Sequence[RoundFacts], rules: Sequence[StoppingRule]) -> Stop
 
 def facts(record: RoundRecord) -> RoundFacts:
     """Give what the rules see of a committed round."""
-    return RoundFacts(
-        round=record.round,
-        labelled_rows=record.collect.labelled_rows,
-        annotations=record.collect.annotations_total,
-        cost=record.collect.cost,
-        outstanding=record.collect.outstanding,
-        metric=record.evaluate.metric,
+    return replace(
+        facts_so_far(record.collect, record.evaluate.metric),
         churn=record.score.churn if record.score else None,
         selected=record.select.rows if record.select else None,
+    )
+
+
+def facts_so_far(collected: CollectDone, metric: Estimate | None) -> RoundFacts:
+    """Give what the rules see of a round that was just evaluated."""
+    return RoundFacts(
+        round=collected.round,
+        labelled_rows=collected.labelled_rows,
+        annotations=collected.annotations_total,
+        cost=collected.cost,
+        outstanding=collected.outstanding,
+        metric=metric,
+        churn=None,
+        selected=None,
+        pool_rows=collected.pool_rows,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lamplighter import annotations as annotation_table
 from lamplighter import tables
+from lamplighter.annotations import from_parquet
 from lamplighter.rounds import RoundRecord
 from lamplighter.store.base import ObjectStore
 from lamplighter.store.log import RoundLog
@@ -27,11 +27,11 @@ def _timeless(value: Any) -> Any:
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
-def annotations(store: ObjectStore) -> list[tuple[Any, ...]]:
+def answers(store: ObjectStore) -> list[tuple[Any, ...]]:
     """Give every annotation that lies in the store, times left out, sorted."""
     found = []
     for key in store.list("annotations/"):
-        table = annotation_table.from_parquet(store.get(key)).drop_columns(["created_at"])
+        table = from_parquet(store.get(key)).drop_columns(["created_at"])
         found += [tuple(row.values()) for row in table.to_pylist()]
     return sorted(found, key=repr)
 

@@ -12,7 +12,7 @@ import pytest
 from lamplighter.store import open_store
 from tests.campaigns import write_campaign, write_pool
 from tests.faults import victim
-from tests.faults.ledgers import annotations, asked, ledger
+from tests.faults.ledgers import answers, asked, ledger
 from tests.faults.victim import Orders
 from tests.servers.seaweed import BUCKET, Seaweed
 
@@ -42,14 +42,14 @@ def undisturbed(folder: Path, store: str) -> tuple[str, int]:
 
 
 def kill_everywhere(folder: Path, expected: str, calls: range, new_store: Callable[[], str]) -> None:
-    want = ledger(open_store(expected)), annotations(open_store(expected)), asked(open_store(expected))
+    want = ledger(open_store(expected)), answers(open_store(expected)), asked(open_store(expected))
     for call in calls:
         store = new_store()
         campaign = campaign_at(folder, store)
         assert victim.finish(Orders(campaign, ROUNDS, crash_at=call)) == -9, f"call {call}"
         assert victim.finish(Orders(campaign, ROUNDS)) == 0, f"resuming after call {call}"
         opened = open_store(store)
-        assert (ledger(opened), annotations(opened), asked(opened)) == want, f"killed at call {call}"
+        assert (ledger(opened), answers(opened), asked(opened)) == want, f"killed at call {call}"
         assert len(asked(opened)) == len(set(asked(opened)))
         shutil.rmtree(store, ignore_errors=True)
 

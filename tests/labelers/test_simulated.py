@@ -179,7 +179,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         "'lable'; did you mean 'label'": Simulated(str(wrong), label_column="lable"),
         "column 'id' of .* is double": Simulated(str(wrong)),
     }.items():
-        with pytest.raises(LabelerError, match=url):
+        with pytest.raises((ConfigError, LabelerError), match=url):
             answers(labeler, batch(rows=[1]))
 
 

@@ -54,11 +54,11 @@ def check(
 
 
 @app.command(name="round")
-def one_round(campaign: CampaignPath, json: Json = False) -> int:
+def one_round(campaign: CampaignPath, json: Json = False) -> None:
     """Run one round now, or finish the one that was interrupted."""
     with guarded(Driver(load(campaign))), progress_bar(quiet=json):
         summaries = run_rounds("flows.labeling_round", "labeling_round", campaign=campaign)
-    return show.rounds(summaries, json)
+    raise typer.Exit(show.rounds(summaries, json))
 
 
 @app.command()
@@ -69,13 +69,13 @@ def run(
         str | None, typer.Option(help="Campaign file of a control to run beside it, round by round.")
     ] = None,
     max_rounds: Annotated[int, typer.Option(min=1, help="Rounds at most in this run.")] = 1000,
-) -> int:
+) -> None:
     """Run rounds until a stopping rule fires, for labelers that answer by themselves."""
     with guarded(Driver(load(campaign))), progress_bar(quiet=json):
         summaries = run_rounds(
             "flows.campaign", "campaign", campaign=campaign, control=control, max_rounds=max_rounds
         )
-    return show.rounds(summaries, json)
+    raise typer.Exit(show.rounds(summaries, json))
 
 
 @app.command()

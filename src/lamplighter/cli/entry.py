@@ -6,14 +6,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
-import click
 from rich.console import Console
 
 from lamplighter.cli.app import app
 from lamplighter.errors import ConfigError, LamplighterError, MissingExtra
 from lamplighter.redaction import Redactor
 
-DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
+DONE, FAILED, USAGE = 0, 1, 2
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -27,21 +26,16 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; give 0 done, 1 failed, 2 bad usage or configuration, 3 nothing to do."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
-        result = app(list(arguments), standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return USAGE
-    except click.Abort:
-        return FAILED
+        app(list(arguments))
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else DONE
     except KeyboardInterrupt:
         errors.print("interrupted; run the same command again to go on")
         return FAILED
     except LamplighterError as error:
         _say(error)
         return USAGE if isinstance(error, (ConfigError, MissingExtra)) else FAILED
-    return result if isinstance(result, int) else DONE
+    return DONE
 
 
 def _say(error: LamplighterError) -> None:

@@ -46,7 +46,8 @@ def _sentence(summary: dict[str, Any]) -> str:
     measured = estimate(summary["metric"], summary["low"], summary["high"])
     return (
         f"round {summary['round']} of {summary['campaign']}: {summary['labels']:,} labels, "
-        f"metric {measured}, {summary['dispatched']:,} rows dispatched, {summary['outstanding']:,} outstanding"
+        f"metric {measured}, "
+        f"{summary['dispatched']:,} rows dispatched, {summary['outstanding']:,} outstanding"
     )
 
 

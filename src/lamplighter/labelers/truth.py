@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from lamplighter.errors import LabelerError, UnknownClass, unknown
+from lamplighter.errors import ConfigError, LabelerError, LamplighterError, UnknownClass, unknown
 from lamplighter.labelers.base import Desk
 
 
@@ -31,8 +31,10 @@ class Truth:
 
         Raises
         ------
+        ConfigError
+            The file is missing.
         LabelerError
-            The file is missing, not Parquet, lacks a column, or has two labels for a row.
+            The file is not Parquet, lacks a column, or has two labels for a row.
         UnknownClass
             A label is none of the classes.
         """
@@ -75,7 +77,11 @@ class Truth:
             )
         return pc.field(self.id_column) if found == kind else pc.field(self.id_column).cast(kind)
 
-    def _unreadable(self, error: Exception) -> LabelerError:
+    def _unreadable(self, error: Exception) -> LamplighterError:
+        if isinstance(error, FileNotFoundError):
+            return ConfigError(
+                f"labeler 'simulated': there are no true labels at {self.url}; correct the path"
+            )
         return LabelerError(f"the true labels {self.url} cannot be read: {error}")
 
     def _open(self) -> Any:

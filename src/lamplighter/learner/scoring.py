@@ -85,7 +85,9 @@ class Scorer(ABC):
     def kernel(self, logits: bool) -> Kernel:
         """Make what scores one tile at a time, with logits if they are wanted."""
 
-    def tiles(self, x: F32, wanted: frozenset[Output]) -> Iterator[tuple[int, int, Scored]]:
+    def tiles(
+        self, x: F32, wanted: frozenset[Output], kernel: Kernel | None = None
+    ) -> Iterator[tuple[int, int, Scored]]:
         """Score a block tile by tile, while its rows are in cache.
 
         Parameters
@@ -94,6 +96,9 @@ class Scorer(ABC):
             (n, D) float32 features, any n.
         wanted
             Outputs to give.
+        kernel
+            From `kernel`, made for the same outputs, where many blocks follow each other: its buffers
+            stay in cache. None makes a new one.
 
         Yields
         ------
@@ -106,7 +111,7 @@ class Scorer(ABC):
             Wrong shape or type of the features, or an output that the learner does not give.
         """
         self._check(x, wanted)
-        kernel = self.kernel(Output.LOGITS in wanted)
+        kernel = kernel or self.kernel(Output.LOGITS in wanted)
         for start in range(0, len(x), self.tile):
             rows = x[start : start + self.tile]
             # Another memory layout would take another BLAS routine, with other last bits.

@@ -14,7 +14,16 @@ from lamplighter.arrays import F32, I32
 from lamplighter.driver import resolved, stamp
 from lamplighter.errors import UnknownClass, unknown
 from lamplighter.pool import Pool, take_manifest
-from lamplighter.rounds import CollectDone, EvaluateDone, Metrics, RoundFacts, TrainDone, decide, facts
+from lamplighter.rounds import (
+    CollectDone,
+    EvaluateDone,
+    Metrics,
+    RoundFacts,
+    TrainDone,
+    decide,
+    facts,
+    facts_so_far,
+)
 from lamplighter.standing import Rows, Standing
 
 
@@ -55,17 +64,8 @@ def _measure(standing: Standing, rows: Rows, proba: F32) -> Metrics:
 
 
 def _history(standing: Standing, metrics: Metrics | None) -> list[RoundFacts]:
-    collected = standing.current(CollectDone)
-    now = RoundFacts(
-        round=standing.number,
-        labelled_rows=collected.labelled_rows,
-        annotations=collected.annotations_total,
-        cost=collected.cost,
-        outstanding=collected.outstanding,
-        metric=metrics.estimates[metrics.primary] if metrics else None,
-        churn=None,
-        selected=None,
-    )
+    metric = metrics.estimates[metrics.primary] if metrics else None
+    now = facts_so_far(standing.current(CollectDone), metric)
     return [*(facts(r) for r in standing.history.records), now]
 
 

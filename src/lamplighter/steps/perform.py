@@ -45,7 +45,7 @@ def perform(driver: Driver, step: Step) -> AnyStep | RoundRecord:
         return commit(standing)
     done = _STEPS[step](standing)
     driver.ledger.checkpoint(done)
-    log.info("round %d: %s done", done.round, step)
+    log.info("%s, round %d: %s done", driver.campaign.name, done.round, step)
     return done
 
 

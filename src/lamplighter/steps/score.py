@@ -86,7 +86,7 @@ def holdout_bound(standing: Standing) -> int:
 def sample_bound(rows: int) -> int:
     """Give the hash below which rows belong to the fixed sample of a pool of so many rows."""
     halvings: int = max(0, int(np.log2(max(rows, 1) / SAMPLE_ROWS)))
-    return WHOLE // 2**halvings - 1
+    return (WHOLE >> halvings) - 1
 
 
 def sample_table(sample: Sample) -> Any:

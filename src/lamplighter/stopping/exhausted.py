@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 class Exhausted(StoppingRule):
     """Stop when the last round that selected found no row, and no dispatched row waits for an answer.
 
-    Always active: without it a campaign whose pool is used up would run for ever.
+    Always active: without it a campaign whose pool is used up would run for ever. Rows that arrive
+    later wake it up.
     """
 
     def decide(self, history: Sequence[RoundFacts]) -> Stop | None:
         """Look at the last selection, and at what is outstanding now."""
         last = next((facts for facts in reversed(history) if facts.selected is not None), None)
         if last is None or last.selected or history[-1].outstanding:
+            return None
+        if history[-1].pool_rows > last.pool_rows:
             return None
         return Stop(
             "exhausted",

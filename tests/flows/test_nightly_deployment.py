@@ -1,0 +1,113 @@
+"""`prefect deploy --all`, a schedule, a worker: a round happens, and a second one never runs beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamplighter.driver import open_driver
+from tests.campaigns import write_campaign, write_pool
+from tests.servers.prefect import ROOT, PrefectServer, worker_running
+
+pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
+POOL = "lamplighter"
+
+
+def prefect(server: PrefectServer, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        env={**server.environ, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(900)
+def test_a_worker_runs_the_scheduled_round(prefect_api: PrefectServer, tmp_path: Path) -> None:
+    write_pool(tmp_path, rows=300)
+    campaign = write_campaign(tmp_path)
+    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    prefect(
+        prefect_api,
+        "deploy",
+        "--all",
+        "--prefect-file",
+        "deployments/prefect.yaml",
+        LAMPLIGHTER_HOME=str(ROOT),
+    )
+    deployed = prefect_api.request("/deployments/name/labeling-round/nightly")
+    _check_deployment(deployed)
+    _schedule_every_minute(prefect_api, deployed, campaign)
+    with worker_running(prefect_api, POOL, env={"LAMPLIGHTER_HOME": str(ROOT)}):
+        run = _wait_for_scheduled_run(prefect_api, deployed["id"])
+    prefect_api.request(f"/deployments/{deployed['id']}", {"paused": True}, method="PATCH")
+    assert run["auto_scheduled"] is True
+    assert run["parameters"]["campaign"] == campaign
+    records = open_driver(campaign).history().records
+    assert len(records) >= 1
+    assert records[0].dispatch is not None
+    assert records[0].dispatch.rows == 100
+
+
+def _check_deployment(deployed: dict[str, Any]) -> None:
+    assert deployed["entrypoint"] == "flows.labeling_round.labeling_round"
+    assert deployed["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+    assert deployed["schedules"][0]["schedule"]["timezone"]
+    assert deployed["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert deployed["global_concurrency_limit"]["limit"] == 1
+    form = deployed["parameter_openapi_schema"]
+    assert form["required"] == ["campaign"]
+    assert form["properties"]["campaign"]["minLength"] == 1
+    assert "Path or URL" in form["properties"]["campaign"]["description"]
+
+
+def _schedule_every_minute(server: PrefectServer, deployed: dict[str, Any], campaign: str) -> None:
+    path = f"/deployments/{deployed['id']}"
+    server.request(path, {"parameters": {"campaign": campaign}}, method="PATCH")
+    nightly = deployed["schedules"][0]["id"]
+    server.request(f"{path}/schedules/{nightly}", method="DELETE")
+    server.request(
+        f"{path}/schedules", [{"schedule": {"cron": "* * * * *", "timezone": "UTC"}, "active": True}]
+    )
+
+
+def _wait_for_scheduled_run(server: PrefectServer, deployment: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 600
+    query = {"deployments": {"id": {"any_": [deployment]}}, "sort": "START_TIME_ASC"}
+    while time.monotonic() < deadline:
+        runs = server.request("/flow_runs/filter", query)
+        done = [r for r in runs if r["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+        if done:
+            assert done[0]["state_type"] == "COMPLETED", done[0]["state"]
+            run: dict[str, Any] = done[0]
+            return run
+        time.sleep(1)
+    raise AssertionError(f"no scheduled run ended: {runs}")
+
+
+def test_bad_parameters_are_refused_by_the_form(prefect_api: PrefectServer, tmp_path: Path) -> None:
+    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    prefect(
+        prefect_api,
+        "deploy",
+        "--all",
+        "--prefect-file",
+        "deployments/prefect.yaml",
+        LAMPLIGHTER_HOME=str(ROOT),
+    )
+    deployed = prefect_api.request("/deployments/name/labeling-round/nightly")
+    prefect_api.request(f"/deployments/{deployed['id']}", {"paused": True}, method="PATCH")
+    with pytest.raises(OSError, match="409"):
+        prefect_api.request(
+            f"/deployments/{deployed['id']}/create_flow_run", {"parameters": {"campaign": ""}}
+        )
