@@ -14,7 +14,7 @@ import pytest
 from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolChanged, PoolFileError, PoolSchemaError
 from lamplighter.pool import Pool, Shard, take_manifest
-from lamplighter.pool.reading import BLOCK_BYTES, block_rows
+from lamplighter.pool.vectors import BLOCK_BYTES, block_rows
 from lamplighter.testing.pools import LAYOUTS, LayoutName, write_files, write_pool
 from tests.pool.plain import blocks_of, features_of, ids_of, open_pool
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import fsspec
@@ -15,24 +16,34 @@ from lamplighter.pool import (
     fetch_features,
     find_duplicates,
     find_ids,
+    page_scan,
     source,
+    storage,
     take_manifest,
 )
 from lamplighter.testing.pools import LAYOUTS, LayoutName, write_pool
 from tests.pool.plain import blocks_of, features_of, ids_of, open_pool
-from tests.servers.seaweed import Seaweed
+from tests.servers.seaweed import BUCKET, Seaweed
 
 N = 3000
 X = np.random.default_rng(0).standard_normal((N, 16)).astype(np.float32)
 TEXT = [f"text {i}" for i in range(N)]
 
 
-@pytest.mark.parametrize("prefetch", [source.PREFETCH_BYTES, 0])
+@pytest.mark.parametrize(("prefetch", "request_bytes"), [(2**30, 2**23), (2**30, 1000), (0, 2**23)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_pool_on_s3_is_the_same_as_here(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, layout: LayoutName, prefetch: int
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    layout: LayoutName,
+    prefetch: int,
+    request_bytes: int,
 ) -> None:
     monkeypatch.setattr(source, "PREFETCH_BYTES", prefetch)
+    monkeypatch.setattr(storage, "REQUEST_BYTES", request_bytes)
+    monkeypatch.setattr(page_scan, "SMALLEST_PAGE", 0)
     near, far = (
         open_pool(
             write_pool(url, np.arange(N), X, layout=layout, files=2, row_group_rows=600, extra={"text": TEXT})
@@ -107,6 +118,24 @@ def test_objects_that_change_or_disappear_are_named(bucket: str) -> None:
         list(pool.read(pool.shards()[1]))
     with pytest.raises(PoolChanged, match=r"part-00001\.parquet disappeared since"):
         take_manifest(config, before)
+
+
+def test_a_server_that_is_away_for_some_seconds_is_waited_for(
+    s3: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Seaweed() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        pool = open_pool(write_pool(f"s3://{BUCKET}/pool", np.arange(N), X, files=2))
+        blocks = list(pool.read(pool.shards()[0]))
+        server.stop()
+        back = threading.Timer(3, server.start)
+        back.start()
+        try:
+            blocks += list(pool.read(pool.shards()[1]))
+        finally:
+            back.join()
+    np.testing.assert_array_equal(features_of(blocks), X)
 
 
 def test_a_bucket_that_is_not_there_or_not_ours(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,17 @@ import pyarrow.compute
 from lamplighter.arrays import F32, I32, I64, RowIds
 from lamplighter.errors import PoolError
 from lamplighter.pool.footer import Id
-from lamplighter.pool.layout import rows_of
 from lamplighter.pool.manifest import FileEntry
-from lamplighter.pool.open_file import open_file
+from lamplighter.pool.open_file import OpenFile, open_file
 from lamplighter.pool.reading import Pool, PoolBlock, Shard
+from lamplighter.pool.vectors import some_vectors
 
 #: Row groups fetched at once from far away: while one is decoded, the next one comes.
 THREADS = 2
 #: Rows decoded at once: few, since most are thrown away again.
 BATCH_ROWS = 4096
 
+T = TypeVar("T")
 Positions = npt.NDArray[np.integer[Any]]
 
 
@@ -73,26 +74,23 @@ def fetch_rows(
     PoolError
         There is no such row, or PoolChanged, PoolFileError, PoolSchemaError as for `Pool.read`.
     """
-    wanted = np.column_stack([np.asarray(part, np.int64) for part in (file, row_group, row)]).reshape(-1, 3)
-    _check_places(pool, wanted)
-    places, back = np.unique(wanted, axis=0, return_inverse=True)
-    if not len(places):
+    groups, back = _by_row_group(pool, file, row_group, row)
+    if not groups:
         return _nothing(pool, tuple(columns))
-    starts = np.flatnonzero(np.any(np.diff(places[:, :2], axis=0, prepend=-1), axis=1))
-    groups = np.split(places, starts[1:])
-    with ThreadPoolExecutor(THREADS) as threads:
-        over = map if pool.storage.local else threads.map
-        parts = list(over(lambda group: _rows_of_group(pool, group, tuple(columns)), groups))
-    return pa.concat_tables(parts).take(pa.array(back.reshape(-1))).combine_chunks()
+    parts = _for_each(pool, groups, lambda opened, places: _rows_of_group(opened, places, tuple(columns)))
+    return pa.concat_tables(parts).take(pa.array(back)).combine_chunks()
 
 
 def fetch_features(pool: Pool, file: Positions, row_group: Positions, row: Positions) -> F32:
     """Read the feature vectors of m rows by location: (m, D) float32 in the order asked for."""
-    if not len(row):
-        return np.empty((0, pool.manifest.dim), np.float32)
-    table = fetch_rows(pool, file, row_group, row, columns=pool.config.feature_columns)
-    columns = [_whole(table.column(name)) for name in pool.config.feature_columns]
-    return rows_of(pool.manifest.layout, columns, pool.manifest.dtype, pool.manifest.dim)
+    groups, back = _by_row_group(pool, file, row_group, row)
+    parts = _for_each(
+        pool,
+        groups,
+        lambda opened, places: some_vectors(opened, pool.manifest, int(places[0, 1]), places[:, 2]),
+    )
+    found: F32 = np.concatenate([np.empty((0, pool.manifest.dim), np.float32), *parts])[back]
+    return found
 
 
 def fetch_display(pool: Pool, file: Positions, row_group: Positions, row: Positions) -> Any:
@@ -167,16 +165,38 @@ def _check_places(pool: Pool, wanted: I64) -> None:
             )
 
 
-def _rows_of_group(pool: Pool, places: I64, columns: tuple[str, ...]) -> Any:
-    (file, row_group, _), rows = places[0], places[:, 2]
-    with open_file(pool.storage, pool.config, pool.manifest.files[file]) as opened:
-        opened.prefetch(int(row_group), columns)
-        parts = []
-        for first, batch in opened.batches(int(row_group), columns, BATCH_ROWS):
-            low, high = np.searchsorted(rows, [first, first + batch.num_rows])
-            if low < high:
-                parts.append(batch.take(pa.array(rows[low:high] - first)))
-        opened.verify()
+def _by_row_group(pool: Pool, file: Positions, row_group: Positions, row: Positions) -> tuple[list[I64], I64]:
+    """Give the distinct places, sorted, one (m, 3) array per row group; and for each row its place."""
+    wanted = np.column_stack([np.asarray(part, np.int64) for part in (file, row_group, row)]).reshape(-1, 3)
+    _check_places(pool, wanted)
+    places, back = np.unique(wanted, axis=0, return_inverse=True)
+    starts = np.flatnonzero(np.any(np.diff(places[:, :2], axis=0, prepend=-1), axis=1))
+    return np.split(places, starts[1:]) if len(places) else [], back.reshape(-1)
+
+
+def _for_each(pool: Pool, groups: list[I64], function: Callable[[OpenFile, I64], T]) -> list[T]:
+    """Call a function with the open file and the places of each row group."""
+
+    def one(places: I64) -> T:
+        with open_file(pool.storage, pool.config, pool.manifest.files[places[0, 0]]) as opened:
+            result = function(opened, places)
+            opened.verify()
+        return result
+
+    if pool.storage.local:
+        return list(map(one, groups))
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(one, groups))
+
+
+def _rows_of_group(opened: OpenFile, places: I64, columns: tuple[str, ...]) -> Any:
+    row_group, rows = int(places[0, 1]), places[:, 2]
+    opened.prefetch(row_group, columns)
+    parts = []
+    for first, batch in opened.batches(row_group, columns, BATCH_ROWS):
+        low, high = np.searchsorted(rows, [first, first + batch.num_rows])
+        if low < high:
+            parts.append(batch.take(pa.array(rows[low:high] - first)))
     return pa.Table.from_batches(parts)
 
 
@@ -184,7 +204,3 @@ def _nothing(pool: Pool, columns: tuple[str, ...]) -> Any:
     with open_file(pool.storage, pool.config, pool.manifest.files[0]) as opened:
         opened.check_names(columns)
         return opened.metadata.schema.to_arrow_schema().empty_table().select(list(columns))
-
-
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -92,7 +92,7 @@ def content_digest(storage: Storage, file: Listed, config: PoolConfig, footer: F
     digest = blake2b(footer.digest.encode(), digest_size=16)
     if footer.metadata.num_rows:
         first = leaves(footer.metadata, config.feature_columns)[0]
-        start, size = _extent(footer.metadata.row_group(0).column(first))
+        start, size = extent(footer.metadata.row_group(0).column(first))
         digest.update(storage.read(file.path, start, start + min(size, SAMPLE_BYTES)))
     return digest.hexdigest()
 
@@ -124,7 +124,7 @@ def chunk_ranges(metadata: Any, row_group: int, names: tuple[str, ...]) -> list[
     """Give the byte ranges of a row group's chunks of some columns: sorted, neighbours joined."""
     group = metadata.row_group(row_group)
     joined: list[tuple[int, int]] = []
-    for start, size in sorted(_extent(group.column(c)) for c in leaves(metadata, names)):
+    for start, size in sorted(extent(group.column(c)) for c in leaves(metadata, names)):
         if joined and start - joined[-1][1] <= 64 * 2**10:
             joined[-1] = (joined[-1][0], max(joined[-1][1], start + size))
         else:
@@ -132,7 +132,8 @@ def chunk_ranges(metadata: Any, row_group: int, names: tuple[str, ...]) -> list[
     return joined
 
 
-def _extent(chunk: Any) -> tuple[int, int]:
+def extent(chunk: Any) -> tuple[int, int]:
+    """Give where a column chunk starts, and its bytes."""
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and chunk.dictionary_page_offset:
         start = min(start, chunk.dictionary_page_offset)
@@ -154,7 +155,7 @@ def _check_extent(metadata: Any, end: int, where: str) -> None:
     for g in range(metadata.num_row_groups):
         group = metadata.row_group(g)
         # Writers put the chunks of a row group one behind the other.
-        start, size = _extent(group.column(group.num_columns - 1)) if group.num_columns else (0, 0)
+        start, size = extent(group.column(group.num_columns - 1)) if group.num_columns else (0, 0)
         if start < 0 or size < 0 or start + size > end:
             raise PoolFileError(
                 f"{where}: it is truncated: row group {g} reaches to byte {start + size}, "

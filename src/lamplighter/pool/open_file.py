@@ -62,6 +62,11 @@ class OpenFile:
             if batch.num_rows:
                 yield first, batch
             first += batch.num_rows
+        if first != self.entry.rows[row_group]:  # pyarrow takes damaged pages for the end of a column
+            raise PoolFileError(
+                f"{self.shown}: row group {row_group} has {first} rows, not {self.entry.rows[row_group]} as "
+                "its footer says; the file is damaged: write it again"
+            )
 
     def verify(self) -> None:
         """Raise PoolChanged unless the file is still the one of the manifest."""

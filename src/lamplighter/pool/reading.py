@@ -12,16 +12,14 @@ import pyarrow as pa
 from lamplighter.arrays import F32, RowIds
 from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolSchemaError
-from lamplighter.pool.layout import RaggedVectors, rows_of
 from lamplighter.pool.manifest import Manifest
 from lamplighter.pool.open_file import OpenFile, open_file
 from lamplighter.pool.storage import Storage
+from lamplighter.pool.vectors import batch_vectors, block_rows, page_vectors
 
 #: Decoded bytes of a shard: large enough that a task's overhead does not count, small enough that
 #: work spreads evenly and a lost task costs little.
 SHARD_BYTES = 128 * 2**20
-#: Decoded bytes of a block: rows still lie in the core's cache when they are scored.
-BLOCK_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -124,20 +122,15 @@ class Pool:
         if not features:
             yield from ((first, batch, None) for first, batch in file.batches(row_group, names))
             return
-        rows, needed = block_rows(self.manifest.dim), (*names, *self.config.feature_columns)
-        file.prefetch(row_group, needed)
+        manifest, needed = self.manifest, (*names, *self.config.feature_columns)
+        small_reads, rows = file.prefetch(row_group, needed), block_rows(manifest.dim)
+        pages = page_vectors(file, manifest, row_group) if small_reads else None
+        if pages is not None:
+            for first, batch in file.batches(row_group, names, rows):
+                yield first, batch, pages.take(batch.num_rows)
+            return
         for first, batch in file.batches(row_group, needed, rows):
-            yield first, batch, self._features(batch, file, row_group, first)
-
-    def _features(self, batch: Any, file: OpenFile, row_group: int, first: int) -> F32:
-        columns = [batch.column(name) for name in self.config.feature_columns]
-        try:
-            return rows_of(self.manifest.layout, columns, self.manifest.dtype, self.manifest.dim)
-        except RaggedVectors as error:
-            raise PoolSchemaError(
-                f"{file.shown}: the vector of row {first + error.row} in row group {row_group} has "
-                f"{error.length} values, those of the pool {self.manifest.dim}; all vectors have one length"
-            ) from error
+            yield first, batch, batch_vectors(batch, file, manifest, (row_group, first))
 
     def _ids(self, column: Any, file: OpenFile, row_group: int, first: int) -> RowIds:
         if column.null_count:
@@ -152,11 +145,6 @@ class Pool:
             raise PoolSchemaError(
                 f"{file.shown}: an id in row group {row_group} does not fit into {wanted}: {error}"
             ) from error
-
-
-def block_rows(dim: int) -> int:
-    """Give the rows of a block with vectors of length `dim`: a power of two from 512 to 65,536."""
-    return int(2 ** np.clip(np.floor(np.log2(BLOCK_BYTES / (4 * dim))), 9, 16))
 
 
 def _cut(rows: tuple[int, ...], target: int) -> Iterator[tuple[tuple[int, ...], int]]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from lamplighter.errors import PoolFileError
-from lamplighter.pool.storage import Listed, Storage
+from lamplighter.pool.storage import Listed, Storage, in_requests
 
 #: Bytes of a row group that are fetched at once from far away; of larger ones they come bit by bit.
 PREFETCH_BYTES = 160 * 2**20
@@ -28,7 +28,7 @@ class Source(Protocol):
         """What pyarrow.parquet.ParquetFile opens."""
 
     def buffer_size(self, columns: int) -> int:
-        """Bytes to read ahead in each of so many columns; 0 for whole column chunks."""
+        """Bytes to read ahead in each of so many columns."""
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> bool:
         """Make the coming reads of these bytes cheap; says whether small reads are, too."""
@@ -56,7 +56,7 @@ class LocalSource(AbstractContextManager["LocalSource"]):
 
     def buffer_size(self, columns: int) -> int:
         """Bytes to read ahead in each of so many columns."""
-        return max(64 * 2**10, min(2**20, _AHEAD // columns))
+        return _ahead(columns)
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> bool:
         """Do nothing: the operating system reads ahead."""
@@ -91,30 +91,45 @@ class RemoteSource(AbstractContextManager["RemoteSource"]):
         self._starts, self._windows = [], []
 
     def buffer_size(self, columns: int) -> int:
-        """Bytes to read ahead in each of so many columns; 0 for what lies in memory already."""
-        return 0 if self._windows else max(2**20, _AHEAD // columns)
+        """Bytes to read ahead in each of so many columns: the fewer requests, the better."""
+        return _ahead(columns) if self._windows else max(2**20, _AHEAD // columns)
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> bool:
         """Fetch the ranges at once, unless they are too large; what was fetched before is dropped."""
         self._starts, self._windows = [], []
         if sum(stop - start for start, stop in ranges) > PREFETCH_BYTES:
             return False
-        fetched = self.storage.read_ranges(self.file.path, ranges)
-        self._starts = [start for start, _ in ranges]
-        self._windows = [memoryview(data) for data in fetched]
+        pieces = in_requests(sorted(ranges))
+        self._windows = [memoryview(data) for data in self.storage.read_ranges(self.file.path, pieces)]
+        self._starts = [start for start, _ in pieces]
         return True
 
     def read(self, start: int, size: int) -> memoryview:
         """Give bytes; fewer only at the end of the file."""
         stop = min(start + size, self.file.size)
-        at = bisect_right(self._starts, start) - 1
-        if at >= 0 and stop <= self._starts[at] + len(self._windows[at]):
-            return self._windows[at][start - self._starts[at] : stop - self._starts[at]]
-        return memoryview(self.storage.read(self.file.path, start, stop)) if start < stop else memoryview(b"")
+        parts = self._fetched(start, stop)
+        if parts is None:
+            return memoryview(self.storage.read(self.file.path, start, stop))
+        return parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
 
     def read_into(self, start: int, target: memoryview) -> None:
         """Fill `target` with the bytes from `start` on."""
-        target[:] = self.read(start, len(target))
+        stop = start + len(target)
+        for part in self._fetched(start, stop) or [self.read(start, len(target))]:
+            target[: len(part)] = part
+            target = target[len(part) :]
+
+    def _fetched(self, start: int, stop: int) -> list[memoryview] | None:
+        """Give the bytes as parts of what was prefetched; None if some of them were not."""
+        parts = []
+        while start < stop:
+            at = bisect_right(self._starts, start) - 1
+            skip = start - self._starts[at] if at >= 0 else 0
+            if at < 0 or skip >= len(self._windows[at]):
+                return None
+            parts.append(self._windows[at][skip : skip + stop - start])
+            start += len(parts[-1])
+        return parts or [memoryview(b"")]
 
 
 class _Seekable:
@@ -148,6 +163,10 @@ class _Seekable:
 
     def writable(self) -> bool:
         return False
+
+
+def _ahead(columns: int) -> int:
+    return max(64 * 2**10, min(2**20, _AHEAD // columns))
 
 
 def open_source(storage: Storage, file: Listed) -> LocalSource | RemoteSource:

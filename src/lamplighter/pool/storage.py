@@ -14,7 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 
-from lamplighter.errors import PoolChanged, PoolFileError
+from lamplighter.errors import PoolChanged, PoolError, PoolFileError
 from lamplighter.store.refusals import FAILURES, explain
 
 #: Bytes of one ranged request, and how many of them may be on their way at once.
@@ -99,29 +99,28 @@ class Storage:
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         """Give the bytes of a file from `start` to `stop`."""
-        return self.read_ranges(path, [(start, stop)])[0]
+        parts = self.read_ranges(path, in_requests([(start, stop)]))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Give several ranges of a file; large ones by several requests at once."""
-        name = self.name(path)
-        parts = [(at, a, min(a + REQUEST_BYTES, b)) for at, (start, b) in enumerate(ranges)
-                 for a in range(start, b, REQUEST_BYTES)]  # fmt: skip
+        """Give several ranges of a file, each by one request, several of them at once."""
+        if not ranges:
+            return []
+        starts, stops = [start for start, _ in ranges], [stop for _, stop in ranges]
         with self._failures("read", path):
-            got = self.fs.cat_ranges(
-                [name] * len(parts), [a for _, a, _ in parts], [b for _, _, b in parts],
-                on_error="raise", batch_size=REQUESTS,
-            ) if parts else []  # fmt: skip
-        for (_, a, b), data in zip(parts, got, strict=True):
-            if len(data) != b - a:
-                raise PoolFileError(f"{self.shown(path)}: {len(data)} bytes came instead of {b - a} at {a}")
-        whole: list[list[bytes]] = [[] for _ in ranges]
-        for (at, _, _), data in zip(parts, got, strict=True):
-            whole[at].append(data)
-        return [_joined(pieces) for pieces in whole]
+            names = [self.name(path)] * len(ranges)
+            got: list[bytes] = self.fs.cat_ranges(names, starts, stops, on_error="raise", batch_size=REQUESTS)
+        for start, stop, data in zip(starts, stops, got, strict=True):
+            if len(data) != stop - start:
+                raise PoolFileError(
+                    f"{self.shown(path)}: {len(data)} bytes came instead of {stop - start} at {start}"
+                )
+        return got
 
     def _listed(self, path: str, info: dict[str, Any]) -> Listed:
         if self.local:
-            found = os.stat(self.name(path))
+            with self._failures("look up", path):
+                found = os.stat(self.name(path))
             return Listed(path, found.st_size, str(found.st_mtime_ns))
         validator = next((str(info[key]) for key in _VALIDATORS if info.get(key)), "")
         return Listed(path, int(info["size"]), validator.strip('"'))
@@ -130,6 +129,8 @@ class Storage:
     def _failures(self, verb: str, path: str) -> Iterator[None]:
         try:
             yield
+        except PoolError:
+            raise
         except FileNotFoundError as error:
             raise PoolChanged(
                 f"{self.shown(path)} disappeared; a pool only grows: put the file back, "
@@ -155,8 +156,13 @@ def _hidden(path: str) -> bool:
     return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
-def _joined(parts: list[bytes]) -> bytes:
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def in_requests(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Cut ranges into pieces that one request each may fetch."""
+    return [
+        (at, min(at + REQUEST_BYTES, stop))
+        for start, stop in ranges
+        for at in range(start, stop, REQUEST_BYTES)
+    ]
 
 
 def _reason(error: BaseException, local: bool) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lamplighter.config import PoolConfig
+from lamplighter.pool.storage import Storage
 
 LayoutName = Literal["fixed_binary", "fixed_size_list", "list", "large_list", "columns"]
 LAYOUTS: tuple[LayoutName, ...] = ("fixed_binary", "fixed_size_list", "list", "large_list", "columns")
@@ -84,13 +84,15 @@ def feature_columns(features: npt.NDArray[Any], layout: LayoutName) -> dict[str,
     return {EMBEDDING: pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)}
 
 
-def write_files(folder: object, tables: Sequence[Any], **options: Any) -> list[str]:
-    """Write each table as a file part-NNNNN.parquet; gives their urls."""
-    urls = [f"{str(folder).rstrip('/')}/part-{i:05d}.parquet" for i in range(len(tables))]
-    for url, table in zip(urls, tables, strict=True):
-        with fsspec.open(url, "wb", auto_mkdir=True) if "://" not in url else fsspec.open(url, "wb") as sink:
+def write_files(folder: object, tables: Sequence[Any], **options: Any) -> None:
+    """Write each table as a file part-NNNNN.parquet."""
+    place = Storage.at(str(folder))
+    names = [place.name(f"part-{i:05d}.parquet") for i in range(len(tables))]
+    if place.local:
+        place.fs.makedirs(place.root, exist_ok=True)
+    for name, table in zip(names, tables, strict=True):
+        with place.fs.open(name, "wb") as sink:
             pq.write_table(table, sink, **options)
-    return urls
 
 
 def split(table: Any, files: int) -> list[Any]:
