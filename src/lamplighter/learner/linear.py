@@ -12,7 +12,7 @@ from sklearn.linear_model import SGDClassifier
 from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.errors import ModelError
 from lamplighter.learner.fitted import Fitted, is_linear
-from lamplighter.learner.scoring import NEVER, Scorer, Tile, tile_rows
+from lamplighter.learner.scoring import NEVER, PANEL, Scorer, Tile, tile_rows
 
 if TYPE_CHECKING:
     from lamplighter.learner.model import Model
@@ -156,8 +156,8 @@ class LinearScorer(Scorer):
             return None
         wide = model.logit_rms * form.sharpness > NARROW_LIMIT or bool(np.abs(form.weights).max() > _HUGE)
         width = len(model.classes)
-        # The product and two class-major arrays; the features are read once, and need no cache.
-        per_row = (8 if wide else 4) * (_padded(width) + 2 * width)
+        # The features and two class-major arrays.
+        per_row = 4 * model.features + (8 if wide else 4) * 2 * width
         return cls(tile_rows(per_row), model.features, width, form, wide)
 
     def kernel(self, logits: bool) -> LinearKernel:
@@ -166,7 +166,12 @@ class LinearScorer(Scorer):
 
 
 class LinearKernel:
-    """One tile: product, class-major copy with bias, link, softmax. Every buffer is reused."""
+    """One tile: product, class-major copy with bias, link, softmax. Every buffer is reused.
+
+    The product is made panel by panel: every product has one shape, and few rows need little padding.
+    All else goes element by element along the classes, where the number of rows changes no bits; it
+    runs over the whole tile, since each call into numpy costs as much as some hundred rows.
+    """
 
     def __init__(self, scorer: LinearScorer, logits: bool) -> None:
         self.scorer, self.form, tile = scorer, scorer.form, scorer.tile
@@ -176,7 +181,7 @@ class LinearKernel:
         self.matrix[:, : scorer.width] = self.form.weights
         self.bias = self.form.bias.astype(dtype)[:, None]
         self.x = np.zeros((tile, scorer.features), dtype)
-        self.product = np.empty((tile, self.matrix.shape[1]), dtype)
+        self.product = np.empty((PANEL, self.matrix.shape[1]), dtype)
         self.decision: npt.NDArray[Any] = np.empty(shape, dtype)
         self.work = np.empty(shape, dtype) if self.form.sigmoid else None
         self.peak: npt.NDArray[Any] = np.empty(tile, dtype)
@@ -186,9 +191,13 @@ class LinearKernel:
         self.total = np.empty(tile, np.float32)
         self.logits = self.shifted if logits else None
         self.mender: LinearKernel | None = None
+        self.shorter: dict[int, LinearKernel] = {}
 
     def __call__(self, x: F32) -> Tile:
         """Score (m, D) C-contiguous rows, m <= tile."""
+        rows = max(-(-len(x) // PANEL), 1) * PANEL
+        if rows < self.scorer.tile:
+            return self._of(rows)(x)
         with np.errstate(all="ignore"):
             suspects = self._decide(x)
             self._shift()
@@ -198,10 +207,18 @@ class LinearKernel:
             self._mend(x, suspects, valid)
         return Tile(self.proba, self.logits, valid)
 
+    def _of(self, rows: int) -> LinearKernel:
+        """Give the kernel for the last, shorter tile of a block."""
+        if rows not in self.shorter:
+            self.shorter[rows] = LinearKernel(replace(self.scorer, tile=rows), self.logits is not None)
+        return self.shorter[rows]
+
     def _decide(self, x: F32) -> I64 | None:
         """Fill the decision values; give the rows where some are not finite, if any."""
-        np.matmul(self._padded_rows(x), self.matrix, out=self.product)
-        np.add(self.product[:, : len(self.decision)].T, self.bias, out=self.decision)
+        padded, decided = self._padded_rows(x), self.product[:, : len(self.decision)].T
+        for start in range(0, self.scorer.tile, PANEL):
+            np.matmul(padded[start : start + PANEL], self.matrix, out=self.product)
+            np.add(decided, self.bias, out=self.decision[:, start : start + PANEL])
         # NaN and infinity in a row pass through every product, also with weights of 0.
         if np.isfinite(self.decision.max()) and np.isfinite(self.decision.min()):
             return None
@@ -248,10 +265,11 @@ class LinearKernel:
         if self.scorer.wide:
             return
         self.mender = self.mender or LinearKernel(replace(self.scorer, wide=True), True)
-        tile, k = self.mender(x[suspects]), len(suspects)
-        valid[suspects] = tile.valid[:k]
-        self.shifted[:, suspects] = self.mender.shifted[:, :k]
-        self.proba[:, suspects] = tile.proba[:, :k]
+        mended, k = self.mender(x[suspects]), len(suspects)
+        valid[suspects] = mended.valid[:k]
+        if self.logits is not None and mended.logits is not None:
+            self.logits[:, suspects] = mended.logits[:, :k]
+        self.proba[:, suspects] = mended.proba[:, :k]
 
 
 def _log_sigmoid(decision: F32 | F64, work: F32 | F64) -> None:
