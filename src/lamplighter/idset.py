@@ -37,34 +37,43 @@ class IdSet:
     def __len__(self) -> int:
         return len(self.digests)
 
-    def contains(self, ids: RowIds, digests: U64) -> Bools:
+    def contains(self, ids: RowIds, digests: U64, at: I64 | None = None) -> Bools:
         """Say for each id whether it is in the set.
 
         Parameters
         ----------
         ids
-            (k,) of the set's own type.
+            Of the set's own type.
         digests
-            (k,) uint64, their `rng.row_digest`.
+            (k,) uint64, the `rng.row_digest` of the ids asked for.
+        at
+            (k,) positions in `ids` of those asked for; None for all of them, in their order.
 
         Returns
         -------
         (k,) bool, exact: strings that share a digest are told apart by their text.
         """
         if not len(self):
-            return np.zeros(len(ids), np.bool_)
+            return np.zeros(len(digests), np.bool_)
         left = np.searchsorted(self.digests, digests)
         found: Bools = self.digests[np.minimum(left, len(self) - 1)] == digests
         if pa.types.is_integer(self.ids.type) or not found.any():
             return found
-        return self._verified(ids, digests, np.flatnonzero(found))
-
-    def _verified(self, ids: RowIds, digests: U64, rows: I64) -> Bools:
-        """Compare the text of the rows whose digest was found."""
-        left = np.searchsorted(self.digests, digests[rows])
-        right = np.searchsorted(self.digests, digests[rows], side="right")
-        runs = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(left, right, strict=True)]))
-        same = pc.is_in(ids.take(pa.array(rows)), value_set=self.ids.take(pa.array(runs)))
-        found = np.zeros(len(ids), np.bool_)
-        found[rows] = np.asarray(same.to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero(found)
+        found[rows] = self._same_text(ids.take(pa.array(rows if at is None else at[rows])), digests[rows])
         return found
+
+    def _same_text(self, ids: RowIds, digests: U64) -> Bools:
+        """Compare the text of ids whose digest was found."""
+        left = np.searchsorted(self.digests, digests)
+        right = np.searchsorted(self.digests, digests, side="right")
+        runs = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(left, right, strict=True)]))
+        same: Bools = np.asarray(pc.is_in(ids, value_set=self.ids.take(pa.array(runs))))
+        return same
+
+
+def take_ids(ids: RowIds, digests: U64, at: I64) -> RowIds:
+    """Give the ids at some positions; `digests` are the `rng.row_digest` of all of them."""
+    if pa.types.is_integer(ids.type):  # the digest is the id: no detour through a compute kernel
+        return pa.array(digests[at].view(np.int64))
+    return ids.take(pa.array(at))

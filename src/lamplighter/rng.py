@@ -49,7 +49,7 @@ def row_hash(ids: RowIds, hash_key: int) -> U64:
 
 def digest_hash(digests: U64, hash_key: int) -> U64:
     """Do what `row_hash` does, for ids already reduced by `row_digest`: several keys, one reduction."""
-    return _mix(digests ^ np.uint64(hash_key))
+    return _mixed_in_place(digests ^ np.uint64(hash_key))
 
 
 def row_uniform(ids: RowIds, hash_key: int) -> F64:
@@ -85,8 +85,15 @@ def _string_digest(ids: RowIds) -> U64:
 
 
 def _mix(words: U64) -> U64:
-    with np.errstate(over="ignore"):
-        mixed = words + _GAMMA
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _M1
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _M2
-    return mixed ^ (mixed >> np.uint64(31))
+    return _mixed_in_place(words.copy())
+
+
+def _mixed_in_place(words: U64) -> U64:
+    # Every row of the pool comes through here: two arrays in all, so that they stay in cache.
+    shifted = np.empty_like(words)
+    words += _GAMMA
+    for shift, factor in ((30, _M1), (27, _M2)):
+        words ^= np.right_shift(words, np.uint64(shift), out=shifted)
+        words *= factor
+    words ^= np.right_shift(words, np.uint64(31), out=shifted)
+    return words

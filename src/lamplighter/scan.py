@@ -10,20 +10,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from lamplighter import rng, shortlists
-from lamplighter.arrays import F32, I32, I64, U64, Bools, RowIds
+from lamplighter.arrays import F32, I64, Bools, RowIds
 from lamplighter.errors import ModelError, PoolSchemaError
-from lamplighter.idset import IdSet
+from lamplighter.idset import IdSet, take_ids
 from lamplighter.learner.scoring import Scored, Scorer
 from lamplighter.progress import Progress
-from lamplighter.scan_result import Rows, Sample, ScanResult, join, join_rows, join_samples, merge
+from lamplighter.scan_result import Rows, Sample, ScanResult, join, merge
+from lamplighter.scan_samples import HashSamples, places
 from lamplighter.strategies.base import Block, Output, Shortlist, Strategy
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
     scan = _ShardScan(job)
     reads = job.scorer is not None or Output.EMBEDDING in job.wanted
     # Two BLAS threads would give other last bits than one, and take cores that Dask counts on.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _blas(repr(type(job.scorer))).limit(limits=1, user_api="blas"):
         for block in job.pool.read(shard, features=reads):
             scan.add(block)
     if scan.left_out:
@@ -124,19 +125,10 @@ def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
     return scan.result()
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """A block's rows, reduced to what the hashes need.
-
-    `held` marks members of the holdout, (n,) bool; `sampled` are the positions of the sample's rows,
-    ascending, `sample_hash` their hashes. `held` is None where there is no holdout.
-    """
-
-    block: PoolBlock
-    digests: U64
-    held: Bools | None
-    sampled: I64
-    sample_hash: U64
+@cache
+def _blas(scorer: str) -> ThreadpoolController:
+    """Find the BLAS libraries in this process, once for each kind of scorer: another may load another."""
+    return ThreadpoolController()
 
 
 class _ShardScan:
@@ -147,56 +139,38 @@ class _ShardScan:
         self.tie_key = rng.key(job.seed, job.round, "tie")
         id_type = pa.int64() if job.pool.manifest.id_kind == "int64" else pa.large_string()
         self.best = shortlists.RunningBest(job.m, id_type)
-        self.holdout = [Rows.none(id_type)]
-        self.sample = [Sample.none(id_type)]
+        self.samples = HashSamples(job, id_type)
         self.rows = self.left_out = 0
         self.started = False
+        self.kernel = job.scorer.kernel(Output.LOGITS in job.wanted) if job.scorer else None
 
     def add(self, block: PoolBlock) -> None:
         """Score a block."""
-        rows = self._hashed(block)
+        _check_ids(self.job.exclude, block.ids)
+        digests = rng.row_digest(block.ids)
+        self.samples.open(block, digests)
         for start, stop, scored in self._tiles(block):
             score = self._score(block.ids.slice(start, stop - start), scored)
-            if len(rows.sampled):
-                self._take_sample(rows, start, scored, score)
-            self._take_best(rows, start, scored, score)
+            self.samples.see(start, scored, score)
+            self._take_best(start, scored, score)
+        self.samples.close()
         self.rows += len(block.ids)
 
     def result(self) -> ScanResult:
         """Give what was found."""
+        holdout, sample = self.samples.result()
         return ScanResult(
             shortlist=self.best.shortlist(),
-            holdout=join_rows(self.holdout),
-            sample=join_samples(self.sample),
+            holdout=holdout,
+            sample=sample,
             rows=self.rows,
             left_out=self.left_out,
             scored=self.rows - self.left_out,
         )
 
-    def _hashed(self, block: PoolBlock) -> _Rows:
-        job = self.job
-        _check_ids(job.exclude, block.ids)
-        digests = rng.row_digest(block.ids)
-        held, sampled = None, np.empty(0, np.int64)
-        if job.holdout_below > 0:
-            hashes = rng.digest_hash(digests, job.holdout_key)
-            held = hashes < _bound(job.holdout_below)
-            self._gather(block, np.flatnonzero(held), hashes)
-        hashes = np.empty(0, np.uint64)
-        if job.sample_below > 0 and job.scorer is not None:
-            hashes = rng.digest_hash(digests, job.sample_key)
-            sampled = np.flatnonzero(hashes < _bound(job.sample_below))
-            hashes = hashes[sampled]
-        return _Rows(block, digests, held, sampled, hashes)
-
-    def _gather(self, block: PoolBlock, at: I64, hashes: U64) -> None:
-        if len(at):
-            ids, places = block.ids.take(pa.array(at)), _places(block, at)
-            self.holdout.append(Rows(ids, *places, hashes[at]))
-
     def _tiles(self, block: PoolBlock) -> Iterator[tuple[int, int, Scored]]:
         if self.job.scorer is not None and block.features is not None:
-            yield from self.job.scorer.tiles(block.features, self.job.wanted)
+            yield from self.job.scorer.tiles(block.features, self.job.wanted, self.kernel)
             return
         for start in range(0, len(block.ids), TILE):
             stop = min(start + TILE, len(block.ids))
@@ -218,48 +192,38 @@ class _ShardScan:
         self.left_out += len(valid) - int(np.count_nonzero(valid))
         return _checked(job.strategy, np.where(valid, score, np.float32(-np.inf)), len(ids))
 
-    def _take_sample(self, rows: _Rows, start: int, scored: Scored, score: F32) -> None:
-        first, last = np.searchsorted(rows.sampled, (start, start + len(score)))
-        at = rows.sampled[first:last]
-        counted = scored.valid[at - start]
-        at, near = at[counted], at[counted] - start
-        predicted = scored.outputs[Output.PROBA][near].argmax(axis=1).astype(np.int32)
-        ids = rows.block.ids.take(pa.array(at))
-        self.sample.append(Sample(ids, predicted, score[near], rows.sample_hash[first:last][counted]))
-
-    def _take_best(self, rows: _Rows, start: int, scored: Scored, score: F32) -> None:
+    def _take_best(self, start: int, scored: Scored, score: F32) -> None:
+        block, digests = self.samples.block, self.samples.digests
         near = self.best.candidates(score)
         if not len(near) and self.started:
             return
         self.started = True  # one piece, even without rows, tells what shape the outputs have
-        digests = rows.digests[start + near]
-        ties = rng.digest_hash(digests, self.tie_key)
-        wins = self.best.wins(score[near], ties)
-        if rows.held is not None:
-            wins &= ~rows.held[start + near]
-        near, digests, ties = near[wins], digests[wins], ties[wins]
-        ids = rows.block.ids.take(pa.array(start + near))
-        if self.job.excluded is not None and len(near):
-            free = ~self.job.excluded.contains(ids, digests)
-            near, ties, ids = near[free], ties[free], ids.filter(pa.array(free))
-        outputs = {name: scored.outputs[name][near] for name in self.job.carried}
-        places = _places(rows.block, start + near)
+        at = near + start
+        found, own = score[near], digests[at]
+        ties = rng.digest_hash(own, self.tie_key)
+        wins = self.best.wins(found, ties)
+        if self.samples.held is not None:
+            wins &= ~self.samples.held[at]
+        if self.job.excluded is not None:
+            wins &= ~self.job.excluded.contains(block.ids, own, at)
+        if not wins.all():
+            near, at, found, ties = near[wins], at[wins], found[wins], ties[wins]
+        outputs = {name: _rows_of(scored.outputs[name], near) for name in self.job.carried}
         # Adding 0 makes -0.0 the 0.0 that it equals.
-        self.best.add(Shortlist(ids, score[near] + np.float32(0), ties, *places, outputs))
+        found += np.float32(0)
+        ids = take_ids(block.ids, digests, at)
+        self.best.add(Shortlist(ids, found, ties, *places(block, at), outputs))
+
+
+def _rows_of(values: F32, rows: I64) -> F32:
+    if values.ndim == 2 and values.strides[0] == values.itemsize:  # class-major: along each class
+        return np.ascontiguousarray(np.take(values.T, rows, axis=1).T)
+    return np.take(values, rows, axis=0)
 
 
 def _finite(x: F32) -> Bools:
     finite: Bools = np.logical_and.reduce(np.isfinite(x), axis=1)
     return finite
-
-
-def _places(block: PoolBlock, at: I64) -> tuple[I32, I32, I64]:
-    file = np.full(len(at), block.file, np.int32)
-    return file, np.full(len(at), block.row_group, np.int32), block.first_row + at.astype(np.int64)
-
-
-def _bound(below: int) -> np.uint64:
-    return np.uint64(min(below, 2**64 - 1))
 
 
 def _check_ids(exclude: RowIds | None, ids: RowIds) -> None:

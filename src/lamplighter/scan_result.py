@@ -50,6 +50,11 @@ class Sample:
         ids = pa.array([], id_type)
         return cls(ids, np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.uint64))
 
+    def take(self, positions: I64) -> Sample:
+        """Give the rows at `positions`, in that order."""
+        ids = self.ids.take(pa.array(positions))
+        return Sample(ids, self.predicted[positions], self.score[positions], self.hash[positions])
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -22,6 +22,8 @@ SLACK, PIECES = 16384, 512
 
 #: The smallest float32: minus infinity is below it, and never gets in.
 LOWEST = np.finfo(np.float32).min
+#: The hash that comes last.
+LAST = np.uint64(2**64 - 1)
 
 
 def empty(id_type: object) -> Shortlist:
@@ -73,12 +75,12 @@ def best(parts: Sequence[Shortlist], m: int) -> Shortlist:
 
 def _ranking(whole: Shortlist, rows: I64) -> I64:
     """Give the order of some rows of a shortlist, best first, as positions in `rows`."""
-    score, tie = whole.score[rows], whole.tie[rows]
-    order = np.lexsort((tie, -score))
-    score, tie = score[order], tie[order]
-    if not np.any((score[1:] == score[:-1]) & (tie[1:] == tie[:-1])):
+    coarse = _sort_key(whole.score[rows], whole.tie[rows])
+    order = np.argsort(coarse)
+    coarse = coarse[order]
+    if not np.any(coarse[1:] == coarse[:-1]):
         return order
-    # Two ids share a hash (or one id stands on two rows): rare, so the slow full order only here.
+    # Among many equal scores two hashes begin alike, or one id stands on two rows: the full order.
     keys = {
         "score": pa.array(whole.score[rows] + np.float32(0)),
         "tie": pa.array(whole.tie[rows]),
@@ -91,10 +93,21 @@ def _ranking(whole: Shortlist, rows: I64) -> I64:
     return np.asarray(pc.sort_indices(pa.table(keys), sort_keys=by), dtype=np.int64)
 
 
+def _sort_key(score: F32, tie: U64) -> U64:
+    """Pack score and the upper half of the hash into one word, ascending from best to worst."""
+    bits = (score + np.float32(0)).view(np.uint32)
+    # Floats order like sign and magnitude; turned over, since the largest comes first.
+    negative = bits >> np.uint32(31) == 1
+    descending = np.where(negative, bits, ~bits & np.uint32(0x7FFFFFFF))
+    packed: U64 = descending.astype(np.uint64) << np.uint64(32) | tie >> np.uint64(32)
+    return packed
+
+
 class RunningBest:
     """The best m of all rows shown so far, in memory for 2m + SLACK rows.
 
-    Once m rows are in, most rows fall by one comparison with the m-th best score.
+    Once m rows are in, most rows fall by one comparison with the m-th best score. That bar is kept
+    on the scores alone; the rows themselves are cut to the best less often.
     """
 
     def __init__(self, m: int, id_type: object) -> None:
@@ -102,7 +115,9 @@ class RunningBest:
         self.parts = [empty(id_type)]
         self.rows = 0
         self.score = LOWEST
-        self.tie = np.uint64(2**64 - 1)
+        self.tie = LAST
+        self.scores = [self.parts[0].score]
+        self.fresh = 0
 
     def candidates(self, score: F32) -> I64:
         """Give the positions of the (n,) scores that may still get in."""
@@ -116,15 +131,31 @@ class RunningBest:
     def add(self, rows: Shortlist) -> None:
         """Take in rows, owned by the caller no longer."""
         self.parts.append(rows)
+        self.scores.append(rows.score)
         self.rows += len(rows)
+        self.fresh += len(rows)
+        if self.fresh > max(self.m // 4, 1024):
+            self._raise_bar()
         if self.rows >= 2 * self.m + SLACK or len(self.parts) > PIECES:
             self._cut()
 
+    def _raise_bar(self) -> None:
+        scores = np.concatenate(self.scores)
+        if len(scores) >= self.m:
+            scores = np.partition(scores, len(scores) - self.m)[len(scores) - self.m :]
+            if scores[0] > self.score:
+                self.score, self.tie = scores[0], LAST
+        self.scores, self.fresh = [scores], 0
+
     def _cut(self) -> None:
-        kept = best(self.parts, self.m)
-        self.parts, self.rows = [kept], len(kept)
-        if len(kept) == self.m:
+        whole = concatenate(self.parts)
+        near = np.flatnonzero(whole.score >= self.score)
+        if len(near) <= self.m + SLACK // 2:
+            kept = whole.take(near)
+        else:  # many rows tie at the bar: only their hashes tell them apart
+            kept = best([whole], self.m)
             self.score, self.tie = kept.score[-1], kept.tie[-1]
+        self.parts, self.rows = [kept], len(kept)
 
     def shortlist(self) -> Shortlist:
         """Give the best m, best first."""

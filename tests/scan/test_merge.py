@@ -115,3 +115,10 @@ def test_memory_is_a_block_and_a_shortlist_whatever_the_pool() -> None:
 
     small, large = peak(60_000), peak(240_000)
     assert large < 1.1 * small
+
+
+@given(st.lists(st.tuples(st.floats(width=32, allow_nan=False), st.integers(0, 2**64 - 1)), min_size=1))
+def test_the_packed_sort_key_orders_like_score_and_hash(rows: list[tuple[float, int]]) -> None:
+    listed = crowd(list(range(len(rows))), [s for s, _ in rows], [t for _, t in rows])
+    found = shortlists.best([listed], len(rows)).ids.to_pylist()
+    assert found == sorted(range(len(rows)), key=lambda i: (-rows[i][0], rows[i][1], i))

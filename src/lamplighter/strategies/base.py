@@ -132,7 +132,7 @@ class Shortlist:
             file=self.file[positions],
             row_group=self.row_group[positions],
             row=self.row[positions],
-            outputs={name: array[positions] for name, array in self.outputs.items()},
+            outputs={name: np.take(array, positions, axis=0) for name, array in self.outputs.items()},
         )
 
 
