@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from prefect import flow, get_client, runtime
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
+from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from lamplighter.config import ClusterConfig
 from lamplighter.driver import Driver, open_driver
 from lamplighter.errors import LamplighterError
-from lamplighter.rounds import AnyStep, Next, RoundRecord, Step
+from lamplighter.rounds import Next, RoundRecord, Step
 from lamplighter.summary import summarise
 from tasks.collect import collect
 from tasks.commit import commit
@@ -33,6 +34,7 @@ SchedulerAddress = str | None
 Summary = dict[str, Any]
 TASKS = {
     Step.COLLECT: collect,
+    Step.TRAIN: train,
     Step.EVALUATE: evaluate,
     Step.SCORE: score,
     Step.SELECT: select_batch,
@@ -77,23 +79,27 @@ def labeling_round(
 
 def take_round(driver: Driver) -> RoundRecord:
     """Do step after step until the round is committed, each a task that waits for the one before."""
-    done: AnyStep | RoundRecord | None = None
     before: list[State[Any]] = []
-    while not isinstance(done, RoundRecord):
-        history = driver.history()
-        upcoming = driver.plan(history)
-        if not isinstance(upcoming, Next):
-            raise RuntimeError(f"the campaign stopped in the middle of a round: {upcoming.reason}")
-        step = _task(upcoming.step, any(r.train.model for r in history.records))
-        before = [step(driver, return_state=True, wait_for=before)]
-        done = before[0].result()
-    publish(driver, done.round, wait_for=before)
-    return done
+    number, step = driver.history().open.round, Step.COLLECT
+    while step is not Step.COMMIT:
+        step = _next_step(driver)
+        # Quoted, or Prefect looks inside for results of earlier tasks and draws what it takes for them.
+        before = [_task(driver, step)(quote(driver), return_state=True, wait_for=before)]
+        before[0].result()
+    publish(quote(driver), quote(number), wait_for=before)
+    return driver.history().records[number - 1]
 
 
-def _task(step: Step, has_model: bool) -> Any:
-    if step is Step.TRAIN:
-        return retrain if has_model else train
+def _next_step(driver: Driver) -> Step:
+    upcoming = driver.plan()
+    if not isinstance(upcoming, Next):
+        raise RuntimeError(f"the campaign stopped in the middle of a round: {upcoming.reason}")
+    return upcoming.step
+
+
+def _task(driver: Driver, step: Step) -> Any:
+    if step is Step.TRAIN and any(r.train.model for r in driver.history().records):
+        return retrain
     return TASKS[step]
 
 
