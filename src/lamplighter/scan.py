@@ -117,7 +117,7 @@ def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
     reads = job.scorer is not None or Output.EMBEDDING in job.wanted
     # Two BLAS threads would give other last bits than one, and take cores that Dask counts on.
     with _blas(repr(type(job.scorer))).limit(limits=1, user_api="blas"):
-        for block in job.pool.read(shard, features=reads):
+        for block in job.pool.read(shard, features=reads, reuse=True):
             scan.add(block)
     if scan.left_out:
         path = job.pool.manifest.files[shard.file].path

@@ -53,13 +53,13 @@ def test_every_layout_gives_the_rows_that_were_written(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_row_groups_larger_than_a_block_are_cut_without_loss(tmp_path: Path, layout: LayoutName) -> None:
-    x = vectors(n=40_000, dim=33)
-    config = write_pool(tmp_path, np.arange(len(x)), x, layout=layout, row_group_rows=25_000)
+    x = vectors(n=80_000, dim=33)
+    config = write_pool(tmp_path, np.arange(len(x)), x, layout=layout, row_group_rows=50_000)
     blocks = blocks_of(open_pool(config))
     assert len(blocks) > 3
     np.testing.assert_array_equal(features_of(blocks), x)
     for block in blocks:
-        assert block.ids[0].as_py() == block.first_row + 25_000 * block.row_group
+        assert block.ids[0].as_py() == block.first_row + 50_000 * block.row_group
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolFileError
-from lamplighter.pool import Pool, fetch_features, page_header, page_scan, pages, vectors
+from lamplighter.pool import Pool, fetch_features, page_header, page_scan, pages, take_manifest, vectors
 from lamplighter.pool.open_file import open_file
 from lamplighter.testing.pools import LayoutName, write_files, write_pool
 from tests.pool.plain import blocks_of, features_of, open_pool
@@ -54,6 +55,10 @@ def assert_same(pool: Pool) -> None:
     got, wanted = features_of(blocks_of(pool)), decoded(pool)
     assert got.dtype == wanted.dtype == np.float32
     np.testing.assert_array_equal(got.view(np.uint32), wanted.view(np.uint32))
+    copies = [
+        b.features.copy() for s in pool.shards() for b in pool.read(s, reuse=True) if b.features is not None
+    ]
+    np.testing.assert_array_equal(np.concatenate(copies).view(np.uint32), wanted.view(np.uint32))
     some = np.arange(0, pool.manifest.files[0].rows[0], 3)
     fetched = fetch_features(pool, 0 * some, 0 * some, some)
     np.testing.assert_array_equal(fetched.view(np.uint32), wanted[some].view(np.uint32))
@@ -270,3 +275,15 @@ def damaged(tmp_path: Path) -> Damaged:
 def _write(folder: Path, column: Any, **options: Any) -> None:
     write_files(folder, [pa.table({"id": range(len(column)), "embedding": column})], **options)
     assert pq.ParquetFile(folder / "part-00000.parquet").metadata.num_rows == len(column)
+
+
+def test_memory_is_reused_only_where_it_is_asked_for(tmp_path: Path, taken: list[bool]) -> None:
+    x = RNG.normal(size=(3000, 2000)).astype(np.float32)
+    pool = Pool(config := write_pool(tmp_path, np.arange(len(x)), x), take_manifest(config))
+    shard = pool.shards()[0]
+    for reuse in (False, True):
+        blocks = [block.features for block in pool.read(shard, reuse=reuse)]
+        assert len(blocks) > 3
+        shared = [np.shares_memory(a, b) for a, b in pairwise(blocks) if a is not None and b is not None]
+        assert all(shared) if reuse else not any(shared)
+    assert all(taken)

@@ -61,16 +61,18 @@ class MemoryPool:
         rows = sum(min(self.group_rows, len(self.ids) - g * self.group_rows) for g in groups)
         return Shard(0, tuple(groups), rows)
 
-    def read(self, shard: Shard, features: bool = True) -> Iterator[PoolBlock]:
+    def read(self, shard: Shard, features: bool = True, *, reuse: bool = False) -> Iterator[PoolBlock]:
         self.reads.append(features)
         for group in shard.row_groups:
             first = group * self.group_rows
             last = min(first + self.group_rows, len(self.ids))
             for start in range(first, last, self.block_rows):
                 stop = min(start + self.block_rows, last)
-                x = self.features[start:stop] if features else None
+                x = self.features[start:stop].copy() if features else None
                 ids = self.ids.slice(start, stop - start)
                 yield PoolBlock(ids, x, 0, group, start - first, extra=None)
+                if reuse and x is not None:
+                    x[:] = -7  # whoever still looks at it is found out
 
 
 @dataclass(frozen=True, eq=False)

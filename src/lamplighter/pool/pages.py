@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lamplighter.arrays import F32
@@ -46,12 +48,16 @@ class PageVectors:
         From `find_pages`.
     lead
         Decoded vectors of the lead, in parts: at least as many as it has, cut into parts anyhow.
+    reuse
+        Whether each `take` may overwrite what the one before it gave.
     """
 
     file: OpenFile
     manifest: Manifest
     found: PlainPages
     lead: Iterator[F32]
+    reuse: bool = False
+    _room: npt.NDArray[Any] | None = None
     _page: int = 0
     _at: int = field(init=False)
     _body: memoryview | None = None
@@ -66,10 +72,16 @@ class PageVectors:
         head, self._head = self._head[:n], self._head[n:]
         if len(head) == n:
             return head
-        rows = np.empty((n - len(head), self.manifest.dim), np.dtype(self.manifest.dtype).newbyteorder("<"))
+        rows = self._space(n - len(head))
         self._fill(rows.reshape(-1).view(np.uint8).data)
         vectors = as_float32(rows)
         return np.concatenate([head, vectors]) if len(head) else vectors
+
+    def _space(self, n: int) -> npt.NDArray[Any]:
+        if self._room is None or len(self._room) < n or not self.reuse:
+            dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
+            self._room = np.empty((n, self.manifest.dim), dtype)
+        return self._room[:n]
 
     def skip(self, n: int) -> None:
         """Pass over the next n vectors without reading them."""

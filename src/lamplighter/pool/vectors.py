@@ -14,8 +14,9 @@ from lamplighter.pool.manifest import Manifest
 from lamplighter.pool.open_file import OpenFile
 from lamplighter.pool.pages import PageVectors, find_pages
 
-#: Decoded bytes of a block: rows still lie in the core's cache when they are scored.
-BLOCK_BYTES = 2**20
+#: Decoded bytes of a block: rows still lie near the core when they are scored, and the calls that a
+#: block costs are spread over many rows.
+BLOCK_BYTES = 7 * 2**19
 
 
 def block_rows(dim: int) -> int:
@@ -23,10 +24,14 @@ def block_rows(dim: int) -> int:
     return int(2 ** np.clip(np.floor(np.log2(BLOCK_BYTES / (4 * dim))), 9, 16))
 
 
-def page_vectors(file: OpenFile, manifest: Manifest, row_group: int) -> PageVectors | None:
+def page_vectors(
+    file: OpenFile, manifest: Manifest, row_group: int, reuse: bool = False
+) -> PageVectors | None:
     """Give the vectors of a row group as they lie in its pages; None where only decoding is safe."""
     found = find_pages(file, manifest, row_group)
-    return PageVectors(file, manifest, found, decoded_vectors(file, manifest, row_group)) if found else None
+    if found is None:
+        return None
+    return PageVectors(file, manifest, found, decoded_vectors(file, manifest, row_group), reuse)
 
 
 def decoded_vectors(file: OpenFile, manifest: Manifest, row_group: int) -> Iterator[F32]:
