@@ -10,20 +10,36 @@ import sys
 from pathlib import Path
 
 import yaml
-from prefect.client.orchestration import get_client
-from prefect.events.schemas.automations import AutomationCore
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.events.schemas.automations import Automation, AutomationCore
 
 
 async def apply(automations: list[AutomationCore]) -> None:
     """Make the server's automations of these names equal to these; one that was paused stays so."""
     async with get_client() as client:
         for automation in automations:
-            same_name = await client.read_automations_by_name(automation.name)
-            for old in same_name:
-                await client.update_automation(old.id, automation.model_copy(update={"enabled": old.enabled}))
-            if not same_name:
-                await client.create_automation(automation)
-            print(f"{'updated' if same_name else 'created'} automation {automation.name!r}")  # noqa: T201
+            done = await apply_one(client, automation)
+            print(f"automation {automation.name!r}: {done}")  # noqa: T201
+
+
+async def apply_one(client: PrefectClient, wanted: AutomationCore) -> str:
+    """Create or update one, and say what was done.
+
+    An update makes the server forget the runs that the automation is watching: after a power cut it
+    would never notice the run that was cut off. So what is equal is left alone.
+    """
+    there = await client.read_automations_by_name(wanted.name)
+    stale = [old for old in there if not equal(old, wanted)]
+    for old in stale:
+        await client.update_automation(old.id, wanted.model_copy(update={"enabled": old.enabled}))
+    if not there:
+        await client.create_automation(wanted)
+    return "updated" if stale else "as it was" if there else "created"
+
+
+def equal(old: Automation, wanted: AutomationCore) -> bool:
+    """Say whether the server's automation is the one of the file, paused or not."""
+    return old.model_dump(exclude={"id", "enabled"}) == wanted.model_dump(exclude={"enabled"})
 
 
 def read(path: Path) -> list[AutomationCore]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import runpy
+import uuid
+from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
 from lamplighter.config import load
 from tests.docker.files import AUTOMATIONS, COMPOSE, PREFECT, ROOT, parsed
@@ -21,9 +24,34 @@ HEARTBEAT_S = int(
 )
 
 
+SCRIPT = runpy.run_path(str(ROOT / "deployments" / "apply_automations.py"))
+
+
+@dataclass
+class Server:
+    """As much of a Prefect client as the script uses, over automations in memory."""
+
+    there: list[Automation] = field(default_factory=list)
+    updated: list[AutomationCore] = field(default_factory=list)
+
+    async def read_automations_by_name(self, name: str) -> list[Automation]:
+        return [each for each in self.there if each.name == name]
+
+    async def create_automation(self, wanted: AutomationCore) -> None:
+        self.there.append(Automation(id=uuid.uuid4(), **wanted.model_dump()))
+
+    async def update_automation(self, automation_id: uuid.UUID, wanted: AutomationCore) -> None:
+        (old,) = [each for each in self.there if each.id == automation_id]
+        self.there[self.there.index(old)] = Automation(id=old.id, **wanted.model_dump())
+        self.updated.append(wanted)
+
+
+def apply_to(server: Server, wanted: AutomationCore) -> str:
+    return str(asyncio.run(SCRIPT["apply_one"](server, wanted)))
+
+
 def automations() -> dict[str, AutomationCore]:
-    read = runpy.run_path(str(ROOT / "deployments" / "apply_automations.py"))["read"]
-    return {automation.name: automation for automation in read(AUTOMATIONS)}
+    return {automation.name: automation for automation in SCRIPT["read"](AUTOMATIONS)}
 
 
 def trigger(name: str) -> EventTrigger:
@@ -86,10 +114,11 @@ def test_automations_watch_the_runs_of_the_deployment() -> None:
 def test_a_run_is_a_zombie_after_three_missed_heartbeats() -> None:
     watch = trigger("lamplighter zombie runs")
     assert watch.within == timedelta(seconds=3 * HEARTBEAT_S)
-    assert watch.after == {"prefect.flow-run.heartbeat"}
+    # Running too, for a run that dies before its first beat.
+    assert watch.after == {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
     # A beat, or any end of the run, calls it off.
     ends = {f"prefect.flow-run.{state}" for state in ["Completed", "Failed", "Cancelled", "Crashed"]}
-    assert watch.expect == {*watch.after, *ends}
+    assert watch.expect == {"prefect.flow-run.heartbeat", *ends}
 
 
 def test_a_run_that_never_starts_is_noticed_too() -> None:
@@ -99,7 +128,23 @@ def test_a_run_that_never_starts_is_noticed_too() -> None:
     assert not watch.after & watch.expect
 
 
-def test_example_campaign_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", automations())
+def test_applying_an_equal_automation_does_not_touch_it(name: str) -> None:
+    # An update makes the server forget the dead run that it was about to notice.
+    server, wanted = Server(), automations()[name]
+    assert [apply_to(server, wanted) for _ in range(3)] == ["created", "as it was", "as it was"]
+    assert (len(server.there), server.updated) == (1, [])
+
+
+@pytest.mark.parametrize("name", automations())
+def test_a_changed_automation_is_updated_and_a_paused_one_stays_paused(name: str) -> None:
+    server, wanted = Server(), automations()[name]
+    apply_to(server, wanted.model_copy(update={"description": "as it was yesterday", "enabled": False}))
+    assert apply_to(server, wanted) == "updated"
+    assert [(each.description, each.enabled) for each in server.there] == [(wanted.description, False)]
+
+
+def test_example_campaign_of_the_stack() -> None:
     campaign = load(str(ROOT / "deployments" / "example-campaign.yaml"))
     bucket = parsed(COMPOSE)["services"]["deploy"]["environment"]["LAMPLIGHTER_BUCKET"]
     assert bucket == "${LAMPLIGHTER_BUCKET:-lamplighter}"
