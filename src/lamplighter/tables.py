@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from lamplighter.arrays import F32, Bools, I64, RowIds
+from lamplighter.arrays import F32, I64, Bools, RowIds
 
 #: (n,) ids -> position among other ids, -1 where absent.
 Positions = I64
