@@ -61,6 +61,8 @@ class ScanJob:
         Ids already labelled or dispatched, of the pool's own type; None for none.
     holdout_key, holdout_below
         Rows whose hash under the key is smaller are the holdout: gathered, never in the shortlist.
+    holdout_drawn
+        False while the bound is only an upper one: then its rows may be in the shortlist too.
     sample_key, sample_below
         Rows whose hash under the key is smaller are gathered with the class predicted for them.
     carry
@@ -77,6 +79,7 @@ class ScanJob:
     exclude: RowIds | None = None
     holdout_key: int = 0
     holdout_below: int = 0
+    holdout_drawn: bool = True
     sample_key: int = 0
     sample_below: int = 0
     carry: frozenset[Output] | None = None
@@ -202,7 +205,7 @@ class _ShardScan:
         found, own = score[near], digests[at]
         ties = rng.digest_hash(own, self.tie_key)
         wins = self.best.wins(found, ties)
-        if self.samples.held is not None:
+        if self.samples.held is not None and self.job.holdout_drawn:
             wins &= ~self.samples.held[at]
         if self.job.excluded is not None:
             wins &= ~self.job.excluded.contains(block.ids, own, at)

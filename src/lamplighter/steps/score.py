@@ -49,21 +49,39 @@ def score(standing: Standing) -> ScoreDone:
 
 
 def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob:
-    campaign = standing.driver.campaign
-    rows = wanted(standing).rows
+    campaign, drawn = standing.driver.campaign, holdout_is_drawn(standing)
+    m = shortlist_rows(standing, strategy)
     return ScanJob(
         pool=standing.pool,
         scorer=model.scorer() if model else None,
         strategy=strategy,
-        m=max(strategy.oversample * rows, 1),
+        # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
+        m=m if drawn else m + _most_holdout_rows(standing),
         seed=campaign.seed,
         round=standing.number,
         exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
         holdout_key=standing.holdout_key,
         holdout_below=holdout_bound(standing),
+        holdout_drawn=drawn,
         sample_key=rng.key(campaign.seed, 0, "sample"),
         sample_below=sample_bound(standing.pool.manifest.rows) if model else 0,
     )
+
+
+def shortlist_rows(standing: Standing, strategy: Strategy) -> int:
+    """Give the size of the shortlist that the strategy chooses from."""
+    return max(strategy.oversample * wanted(standing).rows, 1)
+
+
+def holdout_is_drawn(standing: Standing) -> bool:
+    """Say whether the holdout's bound is exact: drawn in an earlier scan, a fraction, or none."""
+    size = standing.driver.campaign.evaluation.holdout
+    return standing.holdout_below is not None or not isinstance(size, int)
+
+
+def _most_holdout_rows(standing: Standing) -> int:
+    size = standing.driver.campaign.evaluation.holdout
+    return size if isinstance(size, int) else 0
 
 
 def holdout_bound(standing: Standing) -> int:

@@ -15,7 +15,7 @@ from lamplighter.driver import stamp
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.steps.score import holdout_bound
+from lamplighter.steps.score import holdout_bound, holdout_is_drawn, shortlist_rows
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, strategy_of, wanted
 from lamplighter.strategies.base import Output, Shortlist, Strategy
@@ -26,10 +26,9 @@ _PLACE = ("file", "row_group", "row")
 def select_batch(standing: Standing) -> SelectDone:
     """Pick the batch; draw the holdout when this is the first scan; keep the rows' features."""
     started, number, ledger = datetime.now(UTC), standing.number, standing.driver.ledger
-    goal = wanted(standing)
+    goal, holdout = wanted(standing), _new_holdout(standing)
     name, strategy = strategy_of(standing)
-    picked = _picked(standing, strategy, goal)
-    holdout = _new_holdout(standing)
+    picked = _picked(standing, strategy, goal, holdout)
     batch = _with_display(standing, _join(standing, holdout.rows, _batch_table(standing, name, picked)))
     features = fetch_features(standing.pool, *_places(batch))
     kept = pa.table({"id": batch.column("id"), "features": tables.vector_column(features)})
@@ -45,6 +44,14 @@ def select_batch(standing: Standing) -> SelectDone:
 
 
 @dataclass(frozen=True)
+class _Holdout:
+    """Members of the holdout that were not dispatched before, and the bound if it was drawn now."""
+
+    rows: Any
+    below: int | None
+
+
+@dataclass(frozen=True)
 class _Picked:
     """The chosen rows, best first, and what the strategy records of each."""
 
@@ -52,20 +59,15 @@ class _Picked:
     recorded: dict[str, Any]
 
 
-def _picked(standing: Standing, strategy: Strategy, goal: Wanted) -> _Picked:
+def _picked(standing: Standing, strategy: Strategy, goal: Wanted, holdout: _Holdout) -> _Picked:
     done, campaign = standing.current(ScoreDone), standing.driver.campaign
     shortlist = read_shortlist(tables.from_parquet(standing.read(done.shortlist)))
+    if not holdout_is_drawn(standing):
+        held = tables.is_in(shortlist.ids, tables.ids_of(holdout.rows))
+        shortlist = shortlist.take(np.flatnonzero(~held)[: shortlist_rows(standing, strategy)])
     generator = rng.generator(campaign.seed, standing.number, "choose")
     positions = strategy.choose(shortlist, goal.rows, generator)
     return _Picked(shortlist.take(positions), strategy.explain(shortlist, positions))
-
-
-@dataclass(frozen=True)
-class _Holdout:
-    """Members of the holdout that were not dispatched before, and the bound if it was drawn now."""
-
-    rows: Any
-    below: int | None
 
 
 def _new_holdout(standing: Standing) -> _Holdout:

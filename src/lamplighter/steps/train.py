@@ -27,7 +27,7 @@ def train(standing: Standing) -> TrainDone:
         model=stored,
         rows=len(rows),
         temperature=model.temperature,
-        warm_start=standing.driver.campaign.learner.warm_start,
+        warm_start=model.warm_start,
         note=model.note,
         **stamp(standing.number, started),
     )
