@@ -226,7 +226,8 @@ def test_one_id_on_two_rows_of_the_shortlist(tmp_path: Path) -> None:
 
 
 def test_a_labelled_test_set_instead_of_a_holdout(tmp_path: Path) -> None:
-    x, labels = (part[:200] for part in points(600))
+    x, labels = points(600)
+    x, labels = x[:200], labels[:200]
     vectors = tables.vector_column(x)
     pq.write_table(
         pa.table({"id": np.arange(200), "embedding": vectors, "label": labels}), tmp_path / "test.parquet"

@@ -18,7 +18,9 @@ def shortlist_table(shortlist: Shortlist) -> Any:
     """Give the table: id, score, tie, file, row_group, row, and each output as a list column."""
     columns = {"id": shortlist.ids} | {name: pa.array(getattr(shortlist, name)) for name in _COLUMNS}
     for output, values in shortlist.outputs.items():
-        columns[output.value] = tables.vector_column(values.reshape(len(values), int(np.prod(values.shape[1:]))))
+        columns[output.value] = tables.vector_column(
+            values.reshape(len(values), int(np.prod(values.shape[1:])))
+        )
     table = pa.table(columns)
     # A committee is (m, M, C); its list column is flat, so the shape goes beside it.
     shapes = {o.value: ",".join(map(str, v.shape[1:])) for o, v in shortlist.outputs.items()}
