@@ -31,6 +31,7 @@ from lamplighter.rounds import (
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
+WHOLE = 2**64  #: how many hashes there are
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Standing:
     history: History
     fresh: Any = None  #: annotations just collected, not yet in a checkpoint
     fresh_features: Any = None  #: features just fetched for them
+    taken: Manifest | None = None  #: the manifest just taken, not yet in a checkpoint
 
     def steps(self, kind: type[S]) -> list[S]:
         """Give the checkpoints of one kind, oldest round first, the open round last."""
@@ -75,7 +77,9 @@ class Standing:
 
     @cached_property
     def manifest(self) -> Manifest | None:
-        """The newest manifest in the ledger."""
+        """The newest manifest: just taken, or in the ledger."""
+        if self.taken is not None:
+            return self.taken
         collected = self.steps(CollectDone)
         return Manifest.from_bytes(self.read(collected[-1].manifest)) if collected else None
 
@@ -165,9 +169,27 @@ class Standing:
 
     def in_holdout(self, ids: RowIds) -> Bools:
         """Say for each id whether it belongs to the holdout: (n,) bool."""
-        if self.holdout_below is None:
-            return np.zeros(len(ids), bool)
-        return rng.row_hash(ids, self.holdout_key) < np.uint64(self.holdout_below)
+        return self._hashed_below(ids, self.holdout_below or 0)
+
+    def _hashed_below(self, ids: RowIds, bound: int) -> Bools:
+        return rng.row_hash(ids, self.holdout_key) < np.uint64(min(bound, WHOLE - 1))
+
+    @cached_property
+    def holdout_reach(self) -> int:
+        """The hash below which a row is of the holdout, or may be once it is drawn.
+
+        A holdout of n rows is drawn in the first scan: the n smallest hashes. This bound is past the
+        n-th with a chance of about 1 - 1e-9 and keeps what is gathered small.
+        """
+        if self.holdout_below is not None:
+            return self.holdout_below
+        size = self.driver.campaign.evaluation.holdout
+        if size is None or self.manifest is None:
+            return 0
+        if isinstance(size, float):
+            return int(size * WHOLE)
+        enough = size + 6 * size**0.5 + 20
+        return min(int(enough / self.manifest.rows * WHOLE), WHOLE - 1)
 
     @cached_property
     def labelled(self) -> Rows:
@@ -183,8 +205,12 @@ class Standing:
 
     @cached_property
     def training(self) -> Rows:
-        """The labelled rows outside the holdout."""
-        return self._part(~self.in_holdout(self.labelled.ids))
+        """The labelled rows outside the holdout, also outside what may become of it.
+
+        Labels from elsewhere are there before the holdout is drawn; a model that warm starts would
+        pass on what it learned from them.
+        """
+        return self._part(~self._hashed_below(self.labelled.ids, self.holdout_reach))
 
     @cached_property
     def holdout(self) -> Rows:

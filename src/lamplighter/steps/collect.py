@@ -30,6 +30,7 @@ def collect(standing: Standing) -> CollectDone:
     """Take the manifest and the new annotations; find the features of labels nobody was asked for."""
     started, driver, number = datetime.now(UTC), standing.driver, standing.number
     manifest = take_manifest(driver.pool_config, previous=standing.manifest)
+    standing = replace(standing, taken=manifest)
     stored = driver.ledger.write(number, "manifest", "json", manifest.to_bytes())
     driver.ledger.write(number, "campaign", "json", driver.campaign.frozen())
     taken = _take(standing, manifest)

@@ -14,7 +14,7 @@ from lamplighter.learner import Model
 from lamplighter.progress import tell
 from lamplighter.rounds import Artifact, ScoreDone, TrainDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
-from lamplighter.standing import Standing
+from lamplighter.standing import WHOLE, Standing
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import strategy_of, wanted
 from lamplighter.strategies.base import Strategy
@@ -22,7 +22,6 @@ from lamplighter.strategies.base import Strategy
 #: Rows of the fixed hash sample on which two models are compared; their share of a large pool is
 #: halved as it doubles, so that the samples of two rounds are nested.
 SAMPLE_ROWS = 20_000
-WHOLE = 2**64
 
 
 def score(standing: Standing) -> ScoreDone:
@@ -61,7 +60,7 @@ def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob
         round=standing.number,
         exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
         holdout_key=standing.holdout_key,
-        holdout_below=holdout_bound(standing),
+        holdout_below=standing.holdout_reach,
         holdout_drawn=drawn,
         sample_key=rng.key(campaign.seed, 0, "sample"),
         sample_below=sample_bound(standing.pool.manifest.rows) if model else 0,
@@ -82,23 +81,6 @@ def holdout_is_drawn(standing: Standing) -> bool:
 def _most_holdout_rows(standing: Standing) -> int:
     size = standing.driver.campaign.evaluation.holdout
     return size if isinstance(size, int) else 0
-
-
-def holdout_bound(standing: Standing) -> int:
-    """Give the hash below which this scan gathers rows of the holdout.
-
-    A holdout of n rows is drawn in the first scan: the n smallest hashes. This bound is past the
-    n-th with a chance of about 1 - 1e-9 and keeps what is gathered small.
-    """
-    if standing.holdout_below is not None:
-        return standing.holdout_below
-    size = standing.driver.campaign.evaluation.holdout
-    if size is None:
-        return 0
-    if isinstance(size, float):
-        return int(size * WHOLE)
-    enough = size + 6 * size**0.5 + 20
-    return min(int(enough / standing.pool.manifest.rows * WHOLE), WHOLE - 1)
 
 
 def sample_bound(rows: int) -> int:

@@ -15,7 +15,7 @@ from lamplighter.driver import stamp
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.steps.score import holdout_bound, holdout_is_drawn, shortlist_rows
+from lamplighter.steps.score import holdout_is_drawn, shortlist_rows
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, strategy_of, wanted
 from lamplighter.strategies.base import Output, Shortlist, Strategy
@@ -80,7 +80,7 @@ def _new_holdout(standing: Standing) -> _Holdout:
         table = table.slice(0, size)
         below = int(table.column("hash")[-1].as_py()) + 1 if len(table) else 0
     new = ~tables.is_in(tables.ids_of(table), standing.dispatched_ids)
-    return _Holdout(table.filter(pa.array(new)), below if below is not None else holdout_bound(standing))
+    return _Holdout(table.filter(pa.array(new)), below if below is not None else standing.holdout_reach)
 
 
 def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
