@@ -27,6 +27,7 @@ from lamplighter.rounds import (
 from lamplighter.stopping import Stop
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+WRITER = "night-3f9a"
 
 
 def artifact(key: str) -> Artifact:
@@ -49,66 +50,70 @@ def record(
     number: int, classes: Sequence[str], metrics: Metrics | None, stop: Stop | None = None
 ) -> RoundRecord:
     """Round `number`: 120 answers each, 100 on training rows."""
-    at = START + timedelta(days=number)
-
-    def step(offset: float, seconds: float) -> dict[str, Any]:
-        start = at + timedelta(seconds=offset)
-        return {
-            "round": number,
-            "writer": "night-3f9a",
-            "started_at": start,
-            "finished_at": start + timedelta(seconds=seconds),
-        }
-
-    labelled = 100 * (number - 1)
-    shares = np.random.default_rng(5).dirichlet(np.full(len(classes), 3.0)) * labelled
-    counts = {name: int(share) for name, share in zip(classes, shares, strict=True)}
     return RoundRecord(
         round=number,
-        writer="night-3f9a",
-        committed_at=at + timedelta(minutes=9),
-        collect=CollectDone(
-            **step(0, 2.3),
-            campaign="c0ffee" * 10,
-            manifest=artifact(f"rounds/{number:06d}/collect-manifest.json"),
-            pool_rows=4_000_000,
-            pool_fingerprint="fa57f00d" * 8,
-            new_annotations=120 if number > 1 else 0,
-            annotations_total=120 * (number - 1),
-            cost=120 * (number - 1) * 0.08,
-            labelled_rows=labelled,
-            labelled_holdout=min(900, 300 * (number - 1)),
-            outstanding=7 * (number % 4),
-            class_counts=counts,
-        ),
+        writer=WRITER,
+        committed_at=_begun(number) + timedelta(minutes=9),
+        collect=_collected(number, classes),
         train=TrainDone(
-            **step(3, 0.84),
+            **_step(number, 3, 0.84),
             model=artifact(f"rounds/{number:06d}/train-model.skops") if metrics else None,
             note="" if metrics else "no model: no labels yet, a model needs labels of two classes",
         ),
         evaluate=EvaluateDone(
-            **step(4, 1.2),
+            **_step(number, 4, 1.2),
             metrics=artifact("metrics.json") if metrics else None,
             metric=metrics.estimates["accuracy"] if metrics else None,
             stop=stop,
         ),
-        score=None
-        if stop
-        else ScoreDone(
-            **step(6, 187),
-            shortlist=artifact("shortlist.parquet"),
-            strategy="margin" if metrics else "random",
-            rows=3_998_800,
-            churn=0.31 / number if number > 2 else None,
-            shards=64,
-        ),
-        select=None
-        if stop
-        else SelectDone(
-            **step(194, 0.5), batch=artifact("batch.parquet"), features=artifact("features.parquet"), rows=120
-        ),
-        dispatch=None if stop else DispatchDone(**step(195, 3.1), ticket=artifact("ticket.json"), rows=120),
+        **({} if stop else _asked(number, "margin" if metrics else "random")),
     )
+
+
+def _begun(number: int) -> datetime:
+    return START + timedelta(days=number)
+
+
+def _step(number: int, offset: float, seconds: float) -> dict[str, Any]:
+    start = _begun(number) + timedelta(seconds=offset)
+    end = start + timedelta(seconds=seconds)
+    return {"round": number, "writer": WRITER, "started_at": start, "finished_at": end}
+
+
+def _collected(number: int, classes: Sequence[str]) -> CollectDone:
+    labelled = 100 * (number - 1)
+    shares = np.random.default_rng(5).dirichlet(np.full(len(classes), 3.0)) * labelled
+    return CollectDone(
+        **_step(number, 0, 2.3),
+        campaign="c0ffee" * 10,
+        manifest=artifact(f"rounds/{number:06d}/collect-manifest.json"),
+        pool_rows=4_000_000,
+        pool_fingerprint="fa57f00d" * 8,
+        new_annotations=120 if number > 1 else 0,
+        annotations_total=120 * (number - 1),
+        cost=120 * (number - 1) * 0.08,
+        labelled_rows=labelled,
+        labelled_holdout=min(900, 300 * (number - 1)),
+        outstanding=7 * (number % 4),
+        class_counts={name: int(share) for name, share in zip(classes, shares, strict=True)},
+    )
+
+
+def _asked(number: int, strategy: str) -> dict[str, Any]:
+    scored = ScoreDone(
+        **_step(number, 6, 187),
+        shortlist=artifact("shortlist.parquet"),
+        strategy=strategy,
+        rows=3_998_800,
+        churn=0.31 / number if number > 2 else None,
+        shards=64,
+    )
+    batch, features = artifact("batch.parquet"), artifact("features.parquet")
+    return {
+        "score": scored,
+        "select": SelectDone(**_step(number, 194, 0.5), batch=batch, features=features, rows=120),
+        "dispatch": DispatchDone(**_step(number, 195, 3.1), ticket=artifact("ticket.json"), rows=120),
+    }
 
 
 @cache
