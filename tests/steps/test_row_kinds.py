@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -81,3 +82,31 @@ def test_labels_from_elsewhere_never_teach_what_becomes_the_holdout(tmp_path: Pa
     assert held.any()
     # Trained before the holdout was drawn: on none of its rows, and on nearly all of the others.
     assert 0.7 * (~held).sum() < record.train.rows <= (~held).sum()
+
+
+def test_a_holdout_row_that_has_a_label_is_not_asked_about(tmp_path: Path) -> None:
+    write_pool(tmp_path)
+    answered = answer_unasked(tmp_path, 300)
+    driver = driver_of(tmp_path, labeler="files")
+    record = one_round(driver)
+    assert not answered & {row["id"] for row in batch(driver, record)}
+    standing = Standing(driver, driver.history())
+    held = int(standing.in_holdout(tables.as_ids(sorted(answered))).sum())
+    assert record.select is not None
+    assert record.select.holdout_rows == 80 - held < 80
+
+
+def test_holdout_rows_that_are_not_finite_do_not_stop_the_evaluation(tmp_path: Path) -> None:
+    write_pool(tmp_path)
+    path = tmp_path / "pool" / "part-1000-0.parquet"
+    table = pq.read_table(path)
+    x = tables.matrix(table.column("embedding")).copy()
+    x[:150] = np.nan
+    column = table.schema.get_field_index("embedding")
+    pq.write_table(table.set_column(column, "embedding", tables.vector_column(x)), path)
+    driver = driver_of(tmp_path)
+    first, second = one_round(driver), one_round(driver)
+    spoiled = sum(row["id"] < 1150 for row in batch(driver, first) if row["purpose"] == "holdout")
+    assert spoiled > 0
+    assert second.evaluate.metric is not None
+    assert second.evaluate.metric.n == 80 - spoiled

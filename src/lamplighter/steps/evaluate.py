@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -70,7 +69,12 @@ def _history(standing: Standing, metrics: Metrics | None) -> list[RoundFacts]:
 
 
 def _rows(standing: Standing) -> Rows:
-    return test_rows(standing) if standing.driver.campaign.evaluation.test_set else standing.holdout
+    """Give the rows to measure on; a model has no answer for features that are not finite."""
+    rows = test_rows(standing) if standing.driver.campaign.evaluation.test_set else standing.holdout
+    finite = np.isfinite(rows.x).all(axis=1)
+    if finite.all():
+        return rows
+    return Rows(rows.ids.filter(pa.array(finite)), rows.x[finite], rows.label[finite])
 
 
 def test_rows(standing: Standing) -> Rows:
@@ -90,13 +94,11 @@ def test_rows(standing: Standing) -> Rows:
         (b.ids, b.features, b.extra) for s in pool.shards() for b in pool.read(s, extra=(section.label,))
     ]
     labels = pa.concat_tables([extra for _, _, extra in blocks]).column(section.label)
-    rows = Rows(
+    return Rows(
         pa.concat_arrays([ids for ids, _, _ in blocks]),
         np.concatenate([x for _, x, _ in blocks]),
         _positions(labels, campaign.classes),
     )
-    finite = np.isfinite(rows.x).all(axis=1)
-    return replace(rows, ids=rows.ids.filter(pa.array(finite)), x=rows.x[finite], label=rows.label[finite])
 
 
 def _positions(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> I32:
