@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from lamplighter import cluster, learner, tables
 from lamplighter.arrays import F32
 from lamplighter.config import check_unchanged
 from lamplighter.driver import CAMPAIGN_KEY, Driver
-from lamplighter.errors import ConfigError, DuplicateRowIds, KeyMissing
+from lamplighter.errors import ConfigError, DuplicateRowIds
 from lamplighter.pool import Pool, find_duplicates, take_manifest
 from lamplighter.rounds import CollectDone, Next
 from lamplighter.standing import Standing
+from lamplighter.steps.collect import check_holdout
+from lamplighter.steps.evaluate import test_rows
 from lamplighter.store import honours_create
 from lamplighter.strategies.base import Output
 
@@ -41,8 +44,11 @@ def check(driver: Driver, *, ids: bool = True) -> dict[str, Any]:
     """
     _parts(driver)
     standing = Standing(driver, driver.history())
-    _compare(driver)
+    _compare(driver, standing)
     pool = Pool(driver.pool_config, take_manifest(driver.pool_config, previous=standing.manifest))
+    check_holdout(replace(standing, taken=pool.manifest))
+    if driver.campaign.evaluation.test_set:
+        test_rows(standing)
     warnings = _warnings(driver, pool)
     conditional = honours_create(driver.store)
     if not conditional:
@@ -68,12 +74,10 @@ def _parts(driver: Driver) -> None:
             )
 
 
-def _compare(driver: Driver) -> None:
-    try:
-        frozen = driver.store.get(CAMPAIGN_KEY)
-    except KeyMissing:
-        return
-    check_unchanged(frozen, driver.campaign)
+def _compare(driver: Driver, standing: Standing) -> None:
+    if not standing.history.records and not standing.history.open.steps:
+        return  # nothing rests on the campaign yet
+    check_unchanged(driver.store.get(CAMPAIGN_KEY), driver.campaign)
 
 
 def _pool(pool: Pool, ids: bool) -> dict[str, Any]:

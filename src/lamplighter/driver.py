@@ -11,8 +11,16 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from lamplighter import cluster, redaction
-from lamplighter.config import Campaign, ClusterConfig, PoolConfig, Section, check_unchanged, load
-from lamplighter.errors import KeyExists, KeyMissing
+from lamplighter.config import (
+    BudgetConfig,
+    Campaign,
+    ClusterConfig,
+    PoolConfig,
+    Section,
+    check_unchanged,
+    load,
+)
+from lamplighter.errors import CampaignChanged, KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
@@ -20,6 +28,7 @@ from lamplighter.pool import Manifest, take_manifest
 from lamplighter.rounds import History, Next, Step, plan
 from lamplighter.stopping import STOPPING
 from lamplighter.stopping.base import Stop, StoppingRule
+from lamplighter.stopping.budget import whole_labels
 from lamplighter.store import open_store
 from lamplighter.store.base import ObjectStore
 from lamplighter.store.log import RoundLog, writer_token
@@ -86,9 +95,9 @@ class Driver:
     def rules(self) -> tuple[StoppingRule, ...]:
         """The campaign's stopping rules, then those that always hold: the budget, nothing left."""
         named = [STOPPING.build(r.name, self._rule_params(r.name, r.params)) for r in self.campaign.stopping]
-        budget = self.campaign.budget.model_dump(exclude={"cost_per_label"}, exclude_none=True)
-        if budget:
-            named.append(STOPPING.build("budget", budget))
+        budget = self.campaign.budget.model_dump(exclude_none=True)
+        if budget.keys() - {"cost_per_label"}:
+            named.append(STOPPING.build("budget", budget | {"per_row": self.labeler.answers_per_row}))
         return (*named, STOPPING.build("exhausted"))
 
     def _rule_params(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -117,16 +126,27 @@ class Driver:
         """
         _ = self.labeler, self.strategy, self.cold_start, self.rules
         try:
-            check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)
+            self._compare()
         except KeyMissing:
             self._freeze()
+        except CampaignChanged:
+            if self._begun():
+                raise
+            self.store.put(CAMPAIGN_KEY, self.campaign.frozen())  # nothing rests on it yet
         return self
+
+    def _compare(self) -> None:
+        check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)
 
     def _freeze(self) -> None:
         try:
             self.store.create(CAMPAIGN_KEY, self.campaign.frozen())
         except KeyExists:  # another driver was first
-            check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)
+            self._compare()
+
+    def _begun(self) -> bool:
+        history = self.history()
+        return bool(history.records or history.open.steps)
 
     def history(self) -> History:
         """Read the ledger."""
@@ -145,6 +165,14 @@ class Driver:
         known = history.records[-1].collect
         earlier = Manifest.from_bytes(self.ledger.read(known.manifest))
         return take_manifest(self.pool_config, previous=earlier).rows > known.pool_rows
+
+
+def affordable_labels(budget: BudgetConfig) -> int | None:
+    """Give how many labels a budget pays for in all, None without a limit."""
+    limits = [] if budget.labels is None else [budget.labels]
+    if budget.cost is not None and budget.cost_per_label is not None:
+        limits.append(whole_labels(budget.cost, budget.cost_per_label))
+    return min(limits, default=None)
 
 
 def resolved(section: P) -> P:

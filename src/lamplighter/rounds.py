@@ -151,6 +151,7 @@ class SelectDone(StepDone):
     rows: int
     holdout_rows: int = 0
     holdout_below: int | None = None  #: rows with a smaller holdout hash are the holdout, for ever
+    wanted: int | None = None  #: rows of the batch that the limits left room for
     notices: tuple[str, ...] = ()
 
 
@@ -199,6 +200,7 @@ class RoundFacts:
     churn: float | None  #: known once the round has scored: None for the current round
     selected: int | None  #: rows picked, None for the current round
     pool_rows: int = 0
+    wanted: int | None = None  #: rows that were to be picked; 0 where a limit left no room
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,7 @@ def facts(record: RoundRecord) -> RoundFacts:
         facts_so_far(record.collect, record.evaluate.metric),
         churn=record.score.churn if record.score else None,
         selected=record.select.rows if record.select else None,
+        wanted=record.select.wanted if record.select else None,
     )
 
 

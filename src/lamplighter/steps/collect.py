@@ -16,7 +16,7 @@ from lamplighter import annotations as annotation_table
 from lamplighter import cluster, tables
 from lamplighter.arrays import RowIds
 from lamplighter.driver import stamp
-from lamplighter.errors import KeyExists
+from lamplighter.errors import ConfigError, KeyExists
 from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status
 from lamplighter.pool import Found, Manifest, Pool, Shard, find_ids, shards_that_may_hold, take_manifest
 from lamplighter.rounds import Artifact, CollectDone
@@ -31,6 +31,7 @@ def collect(standing: Standing) -> CollectDone:
     started, driver, number = datetime.now(UTC), standing.driver, standing.number
     manifest = take_manifest(driver.pool_config, previous=standing.manifest)
     standing = replace(standing, taken=manifest)
+    check_holdout(standing)
     stored = driver.ledger.write(number, "manifest", "json", manifest.to_bytes())
     driver.ledger.write(number, "campaign", "json", driver.campaign.frozen())
     taken = _take(standing, manifest)
@@ -50,6 +51,18 @@ def collect(standing: Standing) -> CollectDone:
         problems=tuple(f"{p.where}: {p.what}" for p in taken.problems[:SHOWN_PROBLEMS]),
         **stamp(number, started),
     )
+
+
+def check_holdout(standing: Standing) -> None:
+    """Refuse a holdout, not drawn yet, that takes the whole pool; raises ConfigError."""
+    size, manifest = standing.driver.campaign.evaluation.holdout, standing.manifest
+    if not isinstance(size, int) or manifest is None or standing.holdout_below is not None:
+        return
+    if size >= manifest.rows:
+        raise ConfigError(
+            f"evaluation.holdout is {size:,} rows and the pool has {manifest.rows:,}: none would be left to "
+            "learn from; give fewer, or a fraction such as 0.1"
+        )
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,11 @@ _PLACE = ("file", "row_group", "row")
 def select_batch(standing: Standing) -> SelectDone:
     """Pick the batch; draw the holdout when this is the first scan; keep the rows' features."""
     started, number, ledger = datetime.now(UTC), standing.number, standing.driver.ledger
-    goal, holdout = wanted(standing), _new_holdout(standing)
+    room, drawn = wanted(standing), _drawn_holdout(standing)
+    holdout = _unasked(standing, drawn, room)
+    goal = room.beside(len(holdout.rows))
     name, strategy = strategy_of(standing)
-    picked = _picked(standing, strategy, goal, holdout)
+    picked = _picked(standing, strategy, goal, drawn)
     batch = _with_display(standing, _join(standing, holdout.rows, _batch_table(standing, name, picked)))
     features = fetch_features(standing.pool, *_places(batch))
     kept = pa.table({"id": batch.column("id"), "features": tables.vector_column(features)})
@@ -37,18 +39,20 @@ def select_batch(standing: Standing) -> SelectDone:
         features=ledger.write(number, "features", "parquet", tables.to_parquet(kept)),
         rows=len(picked.rows),
         holdout_rows=len(holdout.rows),
-        holdout_below=holdout.below,
-        notices=_notices(goal, len(picked.rows)),
+        holdout_below=drawn.below,
+        wanted=goal.rows,
+        notices=(*holdout.notices, *_notices(goal, len(picked.rows))),
         **stamp(number, started),
     )
 
 
 @dataclass(frozen=True)
 class _Holdout:
-    """Members of the holdout that were not dispatched before, and the bound if it was drawn now."""
+    """Rows of the holdout, lowest hash first, and the bound below which all its hashes lie."""
 
     rows: Any
-    below: int | None
+    below: int
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,28 +63,43 @@ class _Picked:
     recorded: dict[str, Any]
 
 
-def _picked(standing: Standing, strategy: Strategy, goal: Wanted, holdout: _Holdout) -> _Picked:
+def _picked(standing: Standing, strategy: Strategy, goal: Wanted, drawn: _Holdout) -> _Picked:
     done, campaign = standing.current(ScoreDone), standing.driver.campaign
     shortlist = read_shortlist(tables.from_parquet(standing.read(done.shortlist)))
     if not holdout_is_drawn(standing):
-        held = tables.is_in(shortlist.ids, tables.ids_of(holdout.rows))
+        held = tables.is_in(shortlist.ids, tables.ids_of(drawn.rows))
         shortlist = shortlist.take(np.flatnonzero(~held)[: shortlist_rows(standing, strategy)])
     generator = rng.generator(campaign.seed, standing.number, "choose")
-    positions = strategy.choose(shortlist, goal.rows, generator)
+    nothing = np.empty(0, np.int64)
+    positions = strategy.choose(shortlist, goal.rows, generator) if goal.rows else nothing
     return _Picked(shortlist.take(positions), strategy.explain(shortlist, positions))
 
 
-def _new_holdout(standing: Standing) -> _Holdout:
+def _drawn_holdout(standing: Standing) -> _Holdout:
+    """Give the members that the scan found; a holdout of n rows is drawn in the first scan."""
     done = standing.current(ScoreDone)
-    table = tables.from_parquet(standing.read(done.holdout)) if done.holdout else None
-    if table is None:
-        return _Holdout(None, None)
-    size, below = standing.driver.campaign.evaluation.holdout, standing.holdout_below
-    if below is None and isinstance(size, int):
-        table = table.slice(0, size)
-        below = int(table.column("hash")[-1].as_py()) + 1 if len(table) else 0
-    new = ~tables.is_in(tables.ids_of(table), standing.dispatched_ids)
-    return _Holdout(table.filter(pa.array(new)), below if below is not None else standing.holdout_reach)
+    if done.holdout is None:
+        return _Holdout(pa.table({"id": tables.empty_ids(standing.integer_ids)}), standing.holdout_reach)
+    table = tables.from_parquet(standing.read(done.holdout))
+    size = standing.driver.campaign.evaluation.holdout
+    if holdout_is_drawn(standing) or not isinstance(size, int):
+        return _Holdout(table, standing.holdout_reach)
+    table = table.slice(0, size)
+    return _Holdout(table, int(table.column("hash")[-1].as_py()) + 1 if len(table) else 0)
+
+
+def _unasked(standing: Standing, drawn: _Holdout, room: Wanted) -> _Holdout:
+    """Give the members to be asked about: neither asked nor labelled before, as many as there is room for.
+
+    Those with the lowest hashes go first, so that a part of the holdout is a random sample as well; the
+    others follow when there is room.
+    """
+    known = pa.concat_arrays([standing.dispatched_ids, standing.labels.ids])
+    new = drawn.rows.filter(pa.array(~tables.is_in(tables.ids_of(drawn.rows), known)))
+    if room.room is None or room.room >= len(new):
+        return _Holdout(new, drawn.below)
+    cut = f"holdout cut from {len(new)} to {room.room} rows by {room.limit}; the rest follows"
+    return _Holdout(new.slice(0, room.room), drawn.below, (cut,))
 
 
 def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
@@ -102,7 +121,7 @@ def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
 
 def _join(standing: Standing, holdout: Any, batch: Any) -> Any:
     """Put the holdout first: without its labels no round has an honest number."""
-    if holdout is None or not len(holdout):
+    if not len(holdout):
         return batch
     columns = {name: holdout.column(name) for name in ("id", *_PLACE)}
     columns["purpose"] = pa.array(["holdout"] * len(holdout), pa.string())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lamplighter.driver import affordable_labels
 from lamplighter.rounds import CollectDone, TrainDone
 from lamplighter.standing import Standing
 from lamplighter.strategies.base import Context, Output, Strategy
@@ -11,36 +12,53 @@ from lamplighter.strategies.base import Context, Output, Strategy
 
 @dataclass(frozen=True)
 class Wanted:
-    """The batch that a round is after."""
+    """The batch that a round is after.
+
+    Attributes
+    ----------
+    rows
+        Rows of the batch, beside those of the holdout.
+    room
+        Rows that may be sent in all, the holdout's among them; None without a limit.
+    limit
+        What sets the room.
+    notices
+        What was cut, and why.
+    """
 
     rows: int
+    room: int | None = None
+    limit: str = ""
     notices: tuple[str, ...] = ()
+
+    def beside(self, holdout: int) -> Wanted:
+        """Give what may be sent beside so many rows of the holdout, which go first."""
+        if self.room is None or self.room - holdout >= self.rows:
+            return self
+        rows = max(self.room - holdout, 0)
+        cut = f"batch cut from {self.rows} to {rows} rows by {self.limit}"
+        return replace(self, rows=rows, notices=(*self.notices, cut))
 
 
 def wanted(standing: Standing) -> Wanted:
     """Give the batch size, cut to the budget and to what may be outstanding."""
     campaign, collected = standing.driver.campaign, standing.current(CollectDone)
-    rows, notices = campaign.batch_size, []
-    limits = [("budget", _affordable(standing, collected))]
+    limits = {"budget": _affordable(standing, collected)}
     if campaign.max_outstanding is not None:
-        limits.append(("max_outstanding", campaign.max_outstanding - collected.outstanding))
-    for name, limit in limits:
-        if limit is not None and max(limit, 0) < rows:
-            rows = max(limit, 0)
-            notices.append(f"batch cut from {campaign.batch_size} to {rows} rows by {name}")
-    return Wanted(rows, tuple(notices))
+        limits["max_outstanding"] = campaign.max_outstanding - collected.outstanding
+    known = [(max(room, 0), name) for name, room in limits.items() if room is not None]
+    if not known:
+        return Wanted(campaign.batch_size)
+    return Wanted(campaign.batch_size, *min(known)).beside(0)
 
 
 def _affordable(standing: Standing, collected: CollectDone) -> int | None:
     """Rows the budget has left, those already at the labelers counted as spent."""
-    budget = standing.driver.campaign.budget
-    limits = [] if budget.labels is None else [budget.labels]
-    if budget.cost is not None and budget.cost_per_label is not None:
-        limits.append(int(budget.cost / budget.cost_per_label + 1e-9))
-    if not limits:
+    limit = affordable_labels(standing.driver.campaign.budget)
+    if limit is None:
         return None
     each = standing.driver.labeler.answers_per_row
-    return min(limits) // each - collected.annotations_total // each - collected.outstanding
+    return (limit - collected.annotations_total) // each - collected.outstanding
 
 
 def strategy_of(standing: Standing) -> tuple[str, Strategy]:
@@ -56,7 +74,7 @@ def strategy_of(standing: Standing) -> tuple[str, Strategy]:
     context = Context(
         seed=campaign.seed,
         round=standing.number,
-        k=wanted(standing).rows,
+        k=max(wanted(standing).rows, 1),
         rows=standing.pool.manifest.rows,
         classes=campaign.classes,
         labelled=rows.x if len(rows) else None,

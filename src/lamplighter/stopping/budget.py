@@ -29,6 +29,11 @@ class Budget(StoppingRule):
         collects, trains and evaluates what came back, and stops. A round that stopped the campaign
         earlier, under a smaller budget, selected nothing and is not counted.
 
+    cost_per_label
+        What a label costs; with it the rule fires as soon as the money does not pay for another row.
+    per_row
+        Labels that a dispatched row brings: with fewer left than that, the labels are used up.
+
     Raises
     ------
     ConfigError
@@ -38,6 +43,8 @@ class Budget(StoppingRule):
     labels: int | None = None
     cost: float | None = None
     rounds: int | None = None
+    cost_per_label: float | None = None
+    per_row: int = 1
 
     def __post_init__(self) -> None:
         if self.labels is None and self.cost is None and self.rounds is None:
@@ -46,6 +53,7 @@ class Budget(StoppingRule):
             whole("labels", self.labels, 1)
         if self.rounds is not None:
             whole("rounds", self.rounds, 1)
+        whole("per_row", self.per_row, 1)
         if self.cost is not None and number("cost", self.cost, "a number above 0") <= 0:
             raise ConfigError(f"cost is {self.cost!r}; allowed: a number above 0")
 
@@ -55,10 +63,20 @@ class Budget(StoppingRule):
             return None
         now = history[-1]
         finished = sum(facts.selected is not None for facts in history)
-        if self.labels is not None and now.annotations >= self.labels:
+        if self.labels is not None and now.annotations + self.per_row > self.labels:
             return Stop("budget", f"{now.annotations:,} labels came back of {self.labels:,} in the budget")
-        if self.cost is not None and now.cost >= self.cost:
+        if self.cost is not None and self._spent(now, self.cost):
             return Stop("budget", f"{now.cost:,.2f} of the budget of {self.cost:,.2f} is spent")
         if self.rounds is not None and finished >= self.rounds:
             return Stop("budget", f"{finished:,} rounds were run of {self.rounds:,} in the budget")
         return None
+
+    def _spent(self, now: RoundFacts, cost: float) -> bool:
+        if now.cost >= cost or self.cost_per_label is None:
+            return now.cost >= cost
+        return now.annotations + self.per_row > whole_labels(cost, self.cost_per_label)
+
+
+def whole_labels(cost: float, cost_per_label: float) -> int:
+    """Give how many labels some money pays for; 0.3 pays for three at 0.1, whatever floats say."""
+    return int(cost / cost_per_label + 1e-9)

@@ -23,8 +23,8 @@ class Exhausted(StoppingRule):
     def decide(self, history: Sequence[RoundFacts]) -> Stop | None:
         """Look at the last selection, and at what is outstanding now."""
         last = next((facts for facts in reversed(history) if facts.selected is not None), None)
-        if last is None or last.selected or history[-1].outstanding:
-            return None
+        if last is None or last.selected or last.wanted == 0 or history[-1].outstanding:
+            return None  # also where nothing was wanted, because enough was outstanding already
         if history[-1].pool_rows > last.pool_rows:
             return None
         return Stop(
