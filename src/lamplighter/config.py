@@ -160,6 +160,13 @@ class Campaign(Section):
         return json.dumps({"format": 1, **self.model_dump(mode="json")}, indent=1, sort_keys=True).encode()
 
 
+def thaw(frozen: bytes) -> Campaign:
+    """Read what `Campaign.frozen` wrote."""
+    data = json.loads(frozen)
+    del data["format"]
+    return Campaign.model_validate(data)
+
+
 def load(path: str) -> Campaign:
     """Read a campaign file, local or remote; raises ConfigError with every fault in it.
 

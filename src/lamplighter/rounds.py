@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -136,6 +136,8 @@ class ScoreDone(StepDone):
     holdout: Artifact | None = None  #: members of the holdout found by this scan
     sample: Artifact | None = None  #: predictions on the fixed hash sample
     strategy: str
+    wanted: int | None = None  #: rows that the shortlist was made for
+    campaign: Artifact | None = None  #: the campaign as it was when the pool was scored
     rows: int
     left_out: int = 0  #: rows with NaN or infinity in the features, or invalid probabilities
     churn: float | None = None  #: share of the sample whose predicted class changed since last round
@@ -161,6 +163,8 @@ class DispatchDone(StepDone):
     step: Literal["dispatch"] = "dispatch"
     ticket: Artifact | None = None
     rows: int = 0
+    labeler: str = ""  #: who was asked, by registered name
+    params: Mapping[str, Any] = Field(default_factory=dict)  #: the labeler's, `${NAME}` unresolved
 
 
 AnyStep = CollectDone | TrainDone | EvaluateDone | ScoreDone | SelectDone | DispatchDone

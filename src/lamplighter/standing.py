@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -124,10 +125,15 @@ class Standing:
         return tables.ids_of(self.dispatched)
 
     @cached_property
-    def tickets(self) -> list[Ticket]:
-        """The labelers' receipts."""
-        done = [d.ticket for d in self.steps(DispatchDone) if d.ticket]
-        return [TICKET.validate_json(self.read(t)) for t in done]
+    def tickets(self) -> Mapping[str, Sequence[Ticket]]:
+        """The receipts by name of the labeler; the campaign's own is always there."""
+        own = self.driver.campaign.labeler.name
+        found: dict[str, list[Ticket]] = {own: []}
+        for done in self.steps(DispatchDone):
+            if done.ticket:
+                ticket = TICKET.validate_json(self.read(done.ticket))
+                found.setdefault(done.labeler or own, []).append(ticket)
+        return found
 
     # What was answered
 

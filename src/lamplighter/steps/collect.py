@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute
 
 from lamplighter import annotations as annotation_table
-from lamplighter import cluster, tables
+from lamplighter import cluster, redaction, tables
 from lamplighter.arrays import RowIds
 from lamplighter.driver import stamp
-from lamplighter.errors import ConfigError, KeyExists
-from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status
+from lamplighter.errors import ConfigError, KeyExists, LamplighterError
+from lamplighter.labelers import LABELERS
+from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status, Ticket
 from lamplighter.pool import Found, Manifest, Pool, Shard, find_ids, shards_that_may_hold, take_manifest
-from lamplighter.rounds import Artifact, CollectDone
+from lamplighter.rounds import Artifact, CollectDone, DispatchDone
 from lamplighter.standing import Standing
 
 log = logging.getLogger("lamplighter")
@@ -76,13 +77,37 @@ class _Taken:
 
 def _take(standing: Standing, manifest: Manifest) -> _Taken:
     integer = manifest.id_kind == "int64"
-    since = Cursor(standing.number, newest(standing.annotations))
-    collected = standing.driver.labeler.collect(standing.tickets, since, standing.driver.desk(integer))
-    fitting, problems = _of_known_classes(collected, standing.driver.campaign.classes)
+    collected = _ask(standing, integer)
+    fitting, found = _of_known_classes(collected, standing.driver.campaign.classes)
+    redact = standing.driver.campaign.redactor().redact
+    problems = [Problem(redact(p.where), redact(p.what)) for p in found]
     fresh = annotation_table.new_only(fitting, standing.annotations)
     for problem in problems[:SHOWN_PROBLEMS]:
         log.warning("answer left for the next collect: %s: %s", problem.where, problem.what)
     return _keep(standing, annotation_table.to_parquet(fresh, standing.number, integer), problems)
+
+
+def _ask(standing: Standing, integer: bool) -> Collected:
+    """Ask the campaign's labeler, then those that earlier batches went to: nobody's answers are lost."""
+    driver, tickets = standing.driver, dict(standing.tickets)
+    since, desk = Cursor(standing.number, newest(standing.annotations)), driver.desk(integer)
+    own = driver.labeler.collect(tickets.pop(driver.campaign.labeler.name), since, desk)
+    parts = [own, *(_ask_earlier(standing, name, held, since) for name, held in tickets.items())]
+    return Collected(
+        [annotation for part in parts for annotation in part.annotations],
+        [problem for part in parts for problem in part.problems],
+    )
+
+
+def _ask_earlier(standing: Standing, name: str, tickets: Sequence[Ticket], since: Cursor) -> Collected:
+    """Ask a labeler that the campaign has left; one that cannot be reached any more holds nothing up."""
+    params = next(d.params for d in reversed(standing.steps(DispatchDone)) if d.labeler == name)
+    try:
+        labeler = LABELERS.build(name, redaction.resolve(dict(params), "labeler.params"))
+        return labeler.collect(tickets, since, standing.driver.desk(standing.integer_ids))
+    except LamplighterError as error:
+        said = redaction.Redactor(redaction.references(params)).redact(str(error))
+        return Collected(problems=[Problem(f"labeler '{name}' of earlier rounds", said)])
 
 
 def _keep(standing: Standing, data: bytes, problems: Sequence[Problem]) -> _Taken:

@@ -26,7 +26,14 @@ def dispatch(standing: Standing) -> DispatchDone:
         return DispatchDone(**stamp(number, started))
     ticket = standing.driver.labeler.dispatch(batch, standing.driver.desk(standing.integer_ids))
     stored = standing.driver.ledger.write(number, "ticket", "json", TICKET.dump_json(ticket))
-    return DispatchDone(ticket=stored, rows=len(batch.rows), **stamp(number, started))
+    asked = standing.driver.campaign.labeler
+    return DispatchDone(
+        ticket=stored,
+        rows=len(batch.rows),
+        labeler=asked.name,
+        params=asked.model_dump(mode="json")["params"],
+        **stamp(number, started),
+    )
 
 
 def batch_of(standing: Standing, done: SelectDone) -> Batch:

@@ -39,6 +39,10 @@ def score(standing: Standing) -> ScoreDone:
         holdout=_write(standing, "holdout", _holdout_table(result)),
         sample=_write(standing, "sample", sample) if sample is not None else None,
         strategy=name,
+        wanted=wanted(standing).rows,
+        campaign=standing.driver.ledger.write(
+            standing.number, "campaign", "json", standing.driver.campaign.frozen()
+        ),
         rows=result.rows,
         left_out=result.left_out,
         churn=_churn(standing, sample),

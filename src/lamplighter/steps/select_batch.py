@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lamplighter import rng, tables
 from lamplighter.arrays import I64
+from lamplighter.config import thaw
 from lamplighter.driver import stamp
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
@@ -25,8 +26,9 @@ _PLACE = ("file", "row_group", "row")
 
 def select_batch(standing: Standing) -> SelectDone:
     """Pick the batch; draw the holdout when this is the first scan; keep the rows' features."""
+    standing = _as_scored(standing)
     started, number, ledger = datetime.now(UTC), standing.number, standing.driver.ledger
-    room, drawn = wanted(standing), _drawn_holdout(standing)
+    room, drawn = _room(standing), _drawn_holdout(standing)
     holdout = _unasked(standing, drawn, room)
     goal = room.beside(len(holdout.rows))
     name, strategy = strategy_of(standing)
@@ -44,6 +46,23 @@ def select_batch(standing: Standing) -> SelectDone:
         notices=(*holdout.notices, *_notices(goal, len(picked.rows))),
         **stamp(number, started),
     )
+
+
+def _as_scored(standing: Standing) -> Standing:
+    """Choose as the pool was scored, also when the campaign file was edited since."""
+    done, now = standing.current(ScoreDone), standing.driver.campaign
+    if done.campaign is None or done.campaign.digest == now.digest():
+        return standing
+    was = thaw(standing.read(done.campaign))
+    kept = {name: getattr(was, name) for name in ("strategy", "cold_start", "batch_size")}
+    driver = replace(standing.driver, campaign=now.model_copy(update=kept))
+    return replace(standing, driver=driver)
+
+
+def _room(standing: Standing) -> Wanted:
+    """Give what is wanted, but no more than the shortlist was made for: limits may be wider by now."""
+    goal, scored = wanted(standing), standing.current(ScoreDone).wanted
+    return goal if scored is None else replace(goal, rows=min(goal.rows, scored))
 
 
 @dataclass(frozen=True)
