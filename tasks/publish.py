@@ -33,7 +33,8 @@ def _show(driver: Driver, record: RoundRecord, published: Publication) -> None:
             key=f"{name}-batch",
             description=f"Round {number}: the rows asked for first, with the reason why",
         )
-    create_link_artifact(published.link, key=f"{name}-report", description=f"Report of round {number}")
+    link = driver.campaign.redactor().redact(published.link)
+    create_link_artifact(link, key=f"{name}-report", description=f"Report of round {number}")
 
 
 def _curve(driver: Driver, record: RoundRecord, published: Publication) -> str:

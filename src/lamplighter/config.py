@@ -177,7 +177,7 @@ def load(path: str) -> Campaign:
             text = file.read()
     except FileNotFoundError as error:
         raise ConfigError(f"no campaign file at {path}; write one with: lamplighter init FOLDER") from error
-    except OSError as error:
+    except (OSError, ValueError, ImportError) as error:  # the latter: no such protocol, or none installed
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     return parse(text, path, base=None if "://" in path else Path(path).resolve().parent)
 

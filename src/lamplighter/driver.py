@@ -181,8 +181,10 @@ def resolved(section: P) -> P:
 
 
 def open_driver(path: str, cluster_override: ClusterConfig | None = None) -> Driver:
-    """Read a campaign file and open its driver; raises ConfigError, StoreError."""
-    return Driver(load(path), cluster_override).open()
+    """Read a campaign file and open its driver; raises ConfigError, StoreError, neither with a secret."""
+    campaign = load(path)
+    with campaign.redactor().guard():
+        return Driver(campaign, cluster_override).open()
 
 
 def stamp(number: int, started: datetime) -> dict[str, Any]:

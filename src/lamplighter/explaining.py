@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -43,12 +44,13 @@ def explain(driver: Driver, row_id: str) -> dict[str, Any]:
 
 
 def _as_id(standing: Standing, text: str) -> int | str:
+    if standing.manifest is None:
+        raise ConfigError("no round has looked at the pool yet; run one: lamplighter round")
     if not standing.integer_ids:
         return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ConfigError(f"row id '{text}' is not a whole number, as the ids of this pool are") from error
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or not -(2**63) <= int(text) < 2**63:
+        raise ConfigError(f"row id '{text}' is not a whole number of 64 bits, as the ids of this pool are")
+    return int(text)
 
 
 def _where(table: Any, row: int | str) -> Any:

@@ -76,6 +76,19 @@ class Redactor(logging.Filter):
             text = text.replace(value, MASK)
         return text
 
+    def redacted(self, value: T) -> T:
+        """Give a nested value with every text in it redacted, keys as they are."""
+        return cast(T, self._redacted(value))
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping):
+            return {key: self._redacted(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._redacted(inner) for inner in value)
+        return value
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the finished message; exceptions are rendered here, so that they are covered too."""
         message = record.getMessage()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Annotated
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -30,6 +32,7 @@ app = typer.Typer(
 pool_app = typer.Typer(help="Work on pools.", no_args_is_help=True)
 app.add_typer(pool_app, name="pool")
 
+T = TypeVar("T")
 CampaignPath = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Path or URL of campaign.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -49,7 +52,7 @@ def check(
     """Validate a campaign against its pool and store, and say what a round would do."""
     driver = Driver(load(campaign))
     with guarded(driver), progress_bar(quiet=json):
-        found = check_campaign(driver, ids=ids)
+        found = shown(driver, check_campaign(driver, ids=ids))
     show.document(found) if json else show.check(found)
 
 
@@ -68,7 +71,7 @@ def run(
     control: Annotated[
         str | None, typer.Option(help="Campaign file of a control to run beside it, round by round.")
     ] = None,
-    max_rounds: Annotated[int, typer.Option(min=1, help="Rounds at most in this run.")] = 1000,
+    max_rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Rounds at most in this run.")] = 1000,
 ) -> None:
     """Run rounds until a stopping rule fires, for labelers that answer by themselves."""
     with guarded(Driver(load(campaign))), progress_bar(quiet=json):
@@ -83,7 +86,7 @@ def status(campaign: CampaignPath, json: Json = False) -> None:
     """Show rounds, label counts, metric, budget and what waits at the labelers."""
     driver = open_driver(campaign)
     with guarded(driver):
-        found = campaign_status(driver)
+        found = shown(driver, campaign_status(driver))
     show.document(found) if json else show.status(found)
 
 
@@ -96,7 +99,7 @@ def explain(
     """Show why a row was picked, and every annotation of it."""
     driver = open_driver(campaign)
     with guarded(driver):
-        found = explain_row(driver, row_id)
+        found = shown(driver, explain_row(driver, row_id))
     show.document(found) if json else show.explanation(found)
 
 
@@ -111,7 +114,7 @@ def report(
     driver = open_driver(campaign)
     with guarded(driver):
         published = publish_report(driver, number)
-    show.plain(published.url)
+    show.plain(shown(driver, published.url))
 
 
 @pool_app.command()
@@ -135,6 +138,20 @@ def compact(  # noqa: PLR0917 - typer makes options of most of them
     show.say(f"wrote {written.rows:,} rows in {len(written.files)} files to {destination}")
 
 
-def guarded(driver: Driver) -> AbstractContextManager[None]:
-    """Let no error of this command show a secret of its campaign."""
-    return driver.campaign.redactor().guard()
+@contextmanager
+def guarded(driver: Driver) -> Iterator[None]:
+    """Let no error and no log line of this command show a secret of its campaign."""
+    redactor, handlers = driver.campaign.redactor(), logging.getLogger().handlers[:]
+    for handler in handlers:
+        handler.addFilter(redactor)
+    try:
+        with redactor.guard():
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(redactor)
+
+
+def shown(driver: Driver, found: T) -> T:
+    """Give what a command found without the secrets of its campaign: places may hold some."""
+    return driver.campaign.redactor().redacted(found)

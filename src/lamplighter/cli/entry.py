@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from lamplighter.errors import ConfigError, LamplighterError, MissingExtra
 from lamplighter.redaction import Redactor
 
 DONE, FAILED, USAGE = 0, 1, 2
+TRACEBACK = "LAMPLIGHTER_TRACEBACK"  #: environment variable that asks for tracebacks
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -35,10 +37,16 @@ def run(arguments: Sequence[str]) -> int:
     except LamplighterError as error:
         _say(error)
         return USAGE if isinstance(error, (ConfigError, MissingExtra)) else FAILED
+    except Exception as error:  # whatever it is, the shell gets a line and an exit code
+        _say(error)
+        if os.environ.get(TRACEBACK):
+            raise
+        errors.print(f"this was not foreseen; {TRACEBACK}=1 shows where it happened", style="dim")
+        return FAILED
     return DONE
 
 
-def _say(error: LamplighterError) -> None:
+def _say(error: Exception) -> None:
     # Commands blot out their campaign's secrets; this is for errors from before it was read.
     errors.print(f"[bold red]error:[/] {type(error).__name__}: ", end="")
     errors.print(Redactor(set()).redact(str(error)), markup=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 from lamplighter.errors import MissingExtra
@@ -21,7 +23,9 @@ _ENVIRONMENT = {
 
 def run_rounds(module: str, name: str, **parameters: Any) -> list[dict[str, Any]]:
     """Run a flow here and give its round summaries; raises MissingExtra, or what the flow raised."""
-    result = flow(module, name)(**parameters)
+    # Whatever a cluster class or a server that starts has to say, it is not the answer.
+    with redirect_stdout(sys.stderr):
+        result = flow(module, name)(**parameters)
     return result if isinstance(result, list) else [result]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -16,7 +17,16 @@ out = Console(highlight=False, soft_wrap=True)
 
 def document(values: Any) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(values, indent=2, default=str, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(_finite(values), indent=2, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Give null for numbers that JSON cannot say; a column of the pool may hold any."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def plain(text: str) -> None:
@@ -78,6 +88,8 @@ def _cell(value: Any) -> str:
 def pairs(title: str, values: dict[str, Any]) -> None:
     """Print names and values in two columns."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")  # a path that is cut off is of no use
     for name, value in values.items():
         grid.add_row(f"[dim]{escape(name)}[/]", _cell(value))
     out.print(f"[bold]{escape(title)}[/]")

@@ -13,6 +13,10 @@ def write_starter(folder: str) -> Path:
     path = Path(folder) / "campaign.yaml"
     if path.exists():
         raise ConfigError(f"{path} is there already; remove it, or give another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(files("lamplighter.cli").joinpath("campaign.yaml").read_text("utf-8"), "utf-8")
+    text = files("lamplighter.cli").joinpath("campaign.yaml").read_text("utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error}; give another folder") from error
     return path
