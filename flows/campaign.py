@@ -48,8 +48,8 @@ def campaign(
             f"labeler '{driver.campaign.labeler.name}' waits for people, so rounds in a row would only pile "
             "up work; run one a night instead: lamplighter round, or the deployment labeling-round/nightly"
         )
-    tag_run(driver, driver.history().open.round)
-    with shared_cluster(driver, cluster_address) as address:
+    with driver.campaign.redactor().guard(), shared_cluster(driver, cluster_address) as address:
+        tag_run(driver, driver.history().open.round)
         return list(rounds_in_a_row(campaign, control, address, max_rounds))
 
 

@@ -10,7 +10,7 @@ from prefect.states import Completed
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from lamplighter.config import ClusterConfig
+from lamplighter.config import ClusterConfig, load
 from lamplighter.driver import Driver, open_driver
 from lamplighter.errors import LamplighterError
 from lamplighter.rounds import Next, RoundRecord, Step
@@ -66,7 +66,12 @@ def labeling_round(
         campaign: Path or URL (s3://...) of campaign.yaml, as the worker sees it.
         cluster_address: Score on this Dask cluster (tcp://host:8786), not the one in the campaign file.
     """
-    driver = open_driver(campaign, _cluster(cluster_address))
+    driver = open_driver(campaign, _cluster(campaign, cluster_address))
+    with driver.campaign.redactor().guard():
+        return _run(driver)
+
+
+def _run(driver: Driver) -> Summary | State[Summary]:
     history = driver.history()
     upcoming = driver.plan(history)
     tag_run(driver, history.open.round)
@@ -103,8 +108,12 @@ def _task(driver: Driver, step: Step) -> Any:
     return TASKS[step]
 
 
-def _cluster(address: str | None) -> ClusterConfig | None:
-    return ClusterConfig(address=address) if address else None
+def _cluster(path: str, address: str | None) -> ClusterConfig | None:
+    """Give the cluster at an address, with the campaign's TLS files."""
+    if not address:
+        return None
+    named = load(path).cluster
+    return ClusterConfig(address=address, tls=named.tls if named else None)
 
 
 def tag_run(driver: Driver, number: int) -> None:
