@@ -158,7 +158,7 @@ def new_only(collected: Sequence[Annotation], known: Table) -> list[Annotation]:
     source differs.
     """
     stored, current = set(), {}
-    for place, answer in _stored(known):
+    for place, answer in _stored(tables.about(known, [a.id for a in collected])):
         stored.add(answer)
         current[place] = answer
     last = {_place(a): _answer(a) for a in collected}

@@ -61,6 +61,15 @@ def is_in(ids: RowIds, among: RowIds) -> Bools:
     return np.asarray(pa.compute.is_in(ids, value_set=among).to_numpy(zero_copy_only=False), dtype=bool)
 
 
+def about(table: Any, ids: list[int | str]) -> Any:
+    """Give the rows of a table whose id is among some; all where those cannot be ids of this table."""
+    try:
+        wanted = pa.array(ids, table.schema.field("id").type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return table
+    return table.filter(pa.compute.is_in(table.column("id"), value_set=wanted))
+
+
 def concat_ids(parts: list[RowIds], integer: bool) -> RowIds:
     """Join id arrays, also none."""
     return pa.concat_arrays(parts) if parts else empty_ids(integer)

@@ -141,3 +141,10 @@ def test_counts_add_up(history: list[list[Annotation]]) -> None:
         found = counts(table, "annotator" if by == "annotator" else "round")
         assert sum(c.answers for c in found) == len(table)
         assert sum(c.labelled for c in found) == paid(table)
+
+
+def test_ids_that_cannot_be_of_the_pool_are_left_for_the_table_to_refuse() -> None:
+    stored = table_of([[said(1, "cat")], [said(2, "dog")]])
+    assert tables.about(stored, [2, 7]).column("id").to_pylist() == [2]
+    assert tables.about(stored, ["2"]) is stored
+    assert tables.about(stored, [2**70]) is stored
