@@ -71,6 +71,11 @@ class Driver:
         return RoundLog(self.store)
 
     @cached_property
+    def read_before(self) -> dict[str, Any]:
+        """Tables of the ledger by digest: ids and answers, which every step adds up again."""
+        return {}
+
+    @cached_property
     def pool_config(self) -> PoolConfig:
         """The pool, secrets resolved."""
         return resolved(self.campaign.pool)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter
 from lamplighter import annotations as annotation_table
 from lamplighter import rng, tables
 from lamplighter.annotations import Labels
-from lamplighter.arrays import F32, I32, Bools, RowIds
+from lamplighter.arrays import F32, I32, I64, Bools, RowIds
 from lamplighter.driver import Driver
 from lamplighter.labelers.base import Ticket
 from lamplighter.learner import Model
@@ -32,6 +33,7 @@ from lamplighter.rounds import (
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
+READERS = 8  #: files read at once, since every get waits for the network
 WHOLE = 2**64  #: how many hashes there are
 
 
@@ -45,6 +47,22 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled rows without their features: ids (n,), label (n,) int32, place (n,) among known ids."""
+
+    ids: RowIds
+    label: I32
+    place: I64
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, wanted: Bools) -> Labelled:
+        """Give the rows for which `wanted`, (n,) bool, is set."""
+        return Labelled(self.ids.filter(pa.array(wanted)), self.label[wanted], self.place[wanted])
 
 
 @dataclass(frozen=True)
@@ -108,21 +126,22 @@ class Standing:
     # What was asked
 
     @cached_property
-    def dispatched(self) -> Any:
-        """All rows ever selected: a table of id, purpose, round, without repeats."""
-        parts = [self.batch(done) for done in self.steps(SelectDone)]
-        if not parts:
-            return pa.table({"id": tables.empty_ids(self.integer_ids), "purpose": pa.array([], pa.string())})
-        return pa.concat_tables(parts)
-
-    def batch(self, done: SelectDone) -> Any:
-        """Give id and purpose of the rows of one batch."""
-        return tables.from_parquet(self.read(done.batch)).select(["id", "purpose"])
-
-    @cached_property
     def dispatched_ids(self) -> RowIds:
-        """Ids of all rows ever selected."""
-        return tables.ids_of(self.dispatched)
+        """Ids of all rows ever selected, without repeats."""
+        return tables.concat_ids(self._ids_in([d.batch for d in self.steps(SelectDone)]), self.integer_ids)
+
+    def _ids_in(self, artifacts: Sequence[Artifact]) -> list[RowIds]:
+        return self._tables(artifacts, lambda data: tables.ids_of(tables.from_parquet(data)))
+
+    def _tables(self, artifacts: Sequence[Artifact], parse: Callable[[bytes], Any]) -> list[Any]:
+        """Read tables of the ledger, several at once, each once a driver: what is written never changes."""
+        known = self.driver.read_before
+        missing = [a for a in artifacts if a.digest not in known]
+        if missing:
+            with ThreadPoolExecutor(READERS) as readers:
+                found = list(readers.map(lambda artifact: parse(self.read(artifact)), missing))
+            known.update(zip((a.digest for a in missing), found, strict=True))
+        return [known[a.digest] for a in artifacts]
 
     @cached_property
     def tickets(self) -> Mapping[str, Sequence[Ticket]]:
@@ -141,7 +160,7 @@ class Standing:
     def annotations(self) -> Any:
         """All annotations of the ledger, as one table."""
         parts = [c.annotations for c in self.steps(CollectDone) if c.annotations]
-        read = [annotation_table.from_parquet(self.read(p)) for p in parts]
+        read = self._tables(parts, annotation_table.from_parquet)
         read += [self.fresh] if self.fresh is not None else []
         return pa.concat_tables(read) if read else annotation_table.empty(self.integer_ids)
 
@@ -152,13 +171,35 @@ class Standing:
         return annotation_table.consensus(self.annotations, campaign.classes, seed=campaign.seed)
 
     @cached_property
-    def features(self) -> Any:
-        """Features of all rows ever selected or labelled: a table of id and features."""
-        parts = [d.features for d in self.steps(SelectDone)]
-        parts += [c.features for c in self.steps(CollectDone) if c.features]
-        read = [tables.from_parquet(self.read(p)) for p in parts]
-        read += [self.fresh_features] if self.fresh_features is not None else []
-        return pa.concat_tables(read) if read else None
+    def _sources(self) -> list[tuple[RowIds, Artifact | None]]:
+        """Files of features: the ids in each, in its order, and where it lies; None for the fresh ones."""
+        done = self.steps(SelectDone)
+        kept = [c.features for c in self.steps(CollectDone) if c.features]
+        found: list[tuple[RowIds, Artifact | None]] = [
+            *zip(self._ids_in([d.batch for d in done]), [d.features for d in done], strict=True),
+            *zip(self._ids_in(kept), kept, strict=True),
+        ]
+        if self.fresh_features is not None:
+            found.append((tables.ids_of(self.fresh_features), None))
+        return found
+
+    @cached_property
+    def known_ids(self) -> RowIds:
+        """Ids of all rows whose features are kept: ever selected, or labelled unasked."""
+        return tables.concat_ids([ids for ids, _ in self._sources], self.integer_ids)
+
+    def _with_features(self, labelled: Labelled) -> Rows:
+        """Fetch the features of labelled rows, file after file, none whose rows are not wanted."""
+        dim = self.manifest.dim if self.manifest else 0
+        x, first = np.empty((len(labelled), dim), np.float32), 0
+        for ids, artifact in self._sources:
+            last = first + len(ids)
+            mine = np.flatnonzero((labelled.place >= first) & (labelled.place < last))
+            if len(mine):
+                table = tables.from_parquet(self.read(artifact)) if artifact else self.fresh_features
+                x[mine] = tables.matrix(table.column("features"))[labelled.place[mine] - first]
+            first = last
+        return Rows(labelled.ids, x, labelled.label)
 
     # What they make together
 
@@ -198,34 +239,34 @@ class Standing:
         return min(int(enough / self.manifest.rows * WHOLE), WHOLE - 1)
 
     @cached_property
-    def labelled(self) -> Rows:
-        """Every labelled row of the pool with its features, holdout included."""
-        if self.features is None:
-            return Rows(
-                tables.empty_ids(self.integer_ids), np.empty((0, 0), np.float32), np.empty(0, np.int32)
-            )
-        where = tables.positions(self.labels.ids, tables.ids_of(self.features))
-        known = np.flatnonzero(where >= 0)
-        x = tables.matrix(self.features.column("features").take(pa.array(where[known])))
-        return Rows(self.labels.ids.take(pa.array(known)), x, self.labels.label[known])
+    def labelled(self) -> Labelled:
+        """Every labelled row of the pool, holdout included."""
+        place = tables.positions(self.labels.ids, self.known_ids)
+        return Labelled(self.labels.ids, self.labels.label, place).part(place >= 0)
 
     @cached_property
-    def training(self) -> Rows:
+    def training_labels(self) -> Labelled:
         """The labelled rows outside the holdout, also outside what may become of it.
 
         Labels from elsewhere are there before the holdout is drawn; a model that warm starts would
         pass on what it learned from them.
         """
-        return self._part(~self._hashed_below(self.labelled.ids, self.holdout_reach))
+        return self.labelled.part(~self._hashed_below(self.labelled.ids, self.holdout_reach))
+
+    @cached_property
+    def holdout_labels(self) -> Labelled:
+        """The labelled rows of the holdout."""
+        return self.labelled.part(self.in_holdout(self.labelled.ids))
+
+    @cached_property
+    def training(self) -> Rows:
+        """What a model may learn from."""
+        return self._with_features(self.training_labels)
 
     @cached_property
     def holdout(self) -> Rows:
-        """The labelled rows of the holdout."""
-        return self._part(self.in_holdout(self.labelled.ids))
-
-    def _part(self, wanted: Bools) -> Rows:
-        rows = self.labelled
-        return Rows(rows.ids.filter(pa.array(wanted)), rows.x[wanted], rows.label[wanted])
+        """What a model is measured on."""
+        return self._with_features(self.holdout_labels)
 
     @cached_property
     def outstanding(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamplighter import tables
 from lamplighter.driver import Driver
 from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone
 from lamplighter.standing import Standing
@@ -73,10 +74,10 @@ def _labels(collected: CollectDone | None) -> dict[str, Any]:
 def _waiting(standing: Standing) -> list[dict[str, Any]]:
     """Give the batches with rows that nobody has answered."""
     waiting = []
-    answered = set(standing.annotations.column("id").to_pylist())
+    left = ~tables.is_in(standing.dispatched_ids, tables.ids_of(standing.annotations))
     for done in standing.steps(SelectDone):
-        asked = standing.batch(done).column("id").to_pylist()
-        open_rows = sum(row not in answered for row in asked)
+        asked, left = left[: done.rows + done.holdout_rows], left[done.rows + done.holdout_rows :]
+        open_rows = int(asked.sum())
         if open_rows:
             waiting.append({"round": done.round, "rows": len(asked), "waiting": open_rows})
     return waiting

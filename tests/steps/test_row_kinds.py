@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from lamplighter import tables
 from lamplighter.config import load
 from lamplighter.driver import Driver
-from lamplighter.rounds import RoundRecord
+from lamplighter.rounds import Artifact, RoundRecord
 from lamplighter.standing import Standing
 from lamplighter.steps import run_round
+from lamplighter.store.log import RoundLog
 from tests.campaigns import write_campaign, write_pool
 
 
@@ -110,3 +113,29 @@ def test_holdout_rows_that_are_not_finite_do_not_stop_the_evaluation(tmp_path: P
     assert spoiled > 0
     assert second.evaluate.metric is not None
     assert second.evaluate.metric.n == 80 - spoiled
+
+
+def test_steps_read_each_file_once_and_only_the_features_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pool(tmp_path)
+    driver = driver_of(tmp_path)
+    for _ in range(3):
+        one_round(driver)
+    driver, read = replace(driver), []
+    plain = RoundLog.read
+
+    def noted(log: RoundLog, artifact: Artifact) -> bytes:
+        read.append(artifact.key.rsplit("/", 1)[-1].split("-")[0])
+        return plain(log, artifact)
+
+    monkeypatch.setattr(RoundLog, "read", noted)
+    standing = Standing(driver, driver.history())
+    assert (len(standing.training_labels), len(standing.holdout_labels), standing.outstanding) == (40, 80, 20)
+    again = Standing(driver, driver.history())
+    assert again.known_ids.equals(standing.known_ids)
+    assert (read.count("batch"), read.count("part"), read.count("features")) == (3, 2, 0)
+    assert len(again.holdout.x) == 80
+    assert read.count("features") == 1
+    np.testing.assert_array_equal(again.training.ids, standing.training_labels.ids)
+    assert read.count("features") == 3

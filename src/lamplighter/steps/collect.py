@@ -157,10 +157,7 @@ class _Foreign:
 
 def _find_foreign(standing: Standing, manifest: Manifest) -> _Foreign:
     ids = tables.ids_of(standing.annotations).unique()
-    known = [standing.dispatched_ids]
-    if standing.features is not None:
-        known.append(tables.ids_of(standing.features))
-    foreign = ids.filter(pa.array(~tables.is_in(ids, pa.concat_arrays(known))))
+    foreign = ids.filter(pa.array(~tables.is_in(ids, standing.known_ids)))
     if not len(foreign) or _looked_up_before(standing, manifest, foreign):
         return _Foreign(None, len(foreign))
     found = _fetch(standing, Pool(standing.driver.pool_config, manifest), foreign)
@@ -204,13 +201,13 @@ def _sums(standing: Standing) -> dict[str, Any]:
     """Count labels as they stand with the new annotations in."""
     campaign = standing.driver.campaign
     paid = annotation_table.paid(standing.annotations)
-    counts = np.bincount(standing.training.label, minlength=len(campaign.classes))
+    counts = np.bincount(standing.training_labels.label, minlength=len(campaign.classes))
     answered = tables.ids_of(standing.annotations).unique()
     return {
         "annotations_total": paid,
         "cost": round(paid * (campaign.budget.cost_per_label or 0.0), 6),
-        "labelled_rows": len(standing.training),
-        "labelled_holdout": len(standing.holdout),
+        "labelled_rows": len(standing.training_labels),
+        "labelled_holdout": len(standing.holdout_labels),
         "abstained": len(answered) - len(standing.labels.ids),
         "outstanding": standing.outstanding,
         "class_counts": {name: int(n) for name, n in zip(campaign.classes, counts, strict=True)},
