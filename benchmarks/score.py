@@ -28,7 +28,6 @@ from benchmarks.score_pools import Shape
 from lamplighter.pool import Pool
 from lamplighter.testing.pools import LayoutName
 
-LAYOUTS: tuple[LayoutName, ...] = ("fixed_binary", "fixed_size_list", "columns")
 #: The usual path: what the ratios are against.
 BASELINE = ("fixed_size_list", "usual")
 RUNS = ((1, 128), (2, 128), (4, 128), (2, 32), (2, 500))
@@ -40,7 +39,7 @@ def main() -> None:
     options = arguments()
     shape = Shape(options.rows, options.dim, options.classes)
     task = score_ways.make_task(shape, options.k)
-    pools = {layout: score_pools.pool(options.folder, shape, layout) for layout in LAYOUTS}
+    pools = {layout: score_pools.pool(options.folder, shape, layout) for layout in score_pools.LAYOUTS}
     result: dict[str, Any] = {
         "rows": shape.rows,
         "dim": shape.dim,

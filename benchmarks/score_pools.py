@@ -21,6 +21,7 @@ from lamplighter.testing.pools import EMBEDDING, LayoutName, feature_columns
 ROWS_PER_FILE = 524_288
 ROWS_PER_GROUP = 131_072
 SEED = 20240601
+LAYOUTS: tuple[LayoutName, ...] = ("fixed_binary", "fixed_size_list", "columns")
 
 
 @dataclass(frozen=True)

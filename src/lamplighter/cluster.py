@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,7 @@ import distributed
 
 from lamplighter import scan
 from lamplighter.cluster_class import cluster_class
-from lamplighter.cluster_watch import Health, Listener, Tally
+from lamplighter.cluster_watch import Health, Listener, Tally, require_success
 from lamplighter.errors import ClusterError, ConfigError, EmptyPool, LamplighterError
 
 if TYPE_CHECKING:
@@ -60,10 +61,17 @@ def connect(config: ClusterConfig | None = None) -> Iterator[Any]:
     """
     with ExitStack() as stack:
         if config is not None and config.address:
-            client = stack.enter_context(_client(config.address, config))
+            client = _client(config.address, config)
         else:
-            client = stack.enter_context(_client(stack.enter_context(_start(config)), None))
+            client = _client(stack.enter_context(_start(config)), None)
+        stack.callback(_close, client)
         yield client
+
+
+def _close(client: Any) -> None:
+    # A scheduler that is gone cannot be told; that must not hide why it is gone.
+    with suppress(CancelledError, OSError):
+        client.close()
 
 
 def _client(target: Any, config: ClusterConfig | None) -> Any:
@@ -119,6 +127,8 @@ def _start_local(workers: int | None, params: dict[str, Any]) -> Any:
         "worker_dashboard_address": "127.0.0.1:0",
         "memory_limit": "auto",
         "env": dict.fromkeys(ONE_THREAD, "1"),
+        # Errors of tasks are raised here; a worker slow to end at the close is no news.
+        "silence_logs": logging.ERROR,
     }
     if not params.get("processes", True):  # inside this process: no socket, no environment of its own
         del options["host"], options["env"]
@@ -169,7 +179,7 @@ def scan_pool(
     scans = client.map(scan.scan_shard, [sent] * len(shards), shards, pure=False)
     tree = _merge_tree(client, scans, job.m, fan_in)
     root, told = tree[-1], Tally("scoring", shards, progress)
-    with _cancelling(client, [sent, *scans, *tree]):
+    with _releasing([sent, *scans, *tree]):
         shard_of = {future.key: shard for future, shard in zip(scans, shards, strict=True)}
         for future in _finished(client, [*scans, root]):
             if future.key in shard_of:
@@ -222,7 +232,7 @@ def map_shards(
     sent = [_send(client, value) for value in args]
     futures = client.map(function, shards, *([value] * len(shards) for value in sent), pure=False)
     told, shard_of = Tally(what, shards, progress), dict(zip((f.key for f in futures), shards, strict=True))
-    with _cancelling(client, [*sent, *futures]):
+    with _releasing([*sent, *futures]):
         for future in _finished(client, futures):
             result: T = future.result()
             future.release()
@@ -231,10 +241,7 @@ def map_shards(
 
 
 def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:
-    """Have what the workers log under `logger_name` handled here, at this process's level.
-
-    Lasts as long as the client.
-    """
+    """Have what workers log under `logger_name` handled here, at this level, as long as the client lasts."""
     level = logging.getLogger(logger_name).getEffectiveLevel()
     client.register_plugin(_LogLevel(logger_name, level), name=f"log-level-{logger_name}")
     client.forward_logging(logger_name, level=level)
@@ -262,14 +269,16 @@ def _give(value: T) -> T:
 
 
 @contextmanager
-def _cancelling(client: Any, futures: Sequence[Any]) -> Iterator[None]:
-    """Cancel what is left when the block ends with an error."""
+def _releasing(futures: Sequence[Any]) -> Iterator[None]:
+    """Let go of all futures when the block ends: what nobody wants any more is not computed.
+
+    Not `Client.cancel`: the scheduler stumbles over keys that were released before.
+    """
     try:
         yield
-    except BaseException:
-        with suppress(OSError, RuntimeError):  # the cluster itself may be what failed
-            client.cancel(futures, force=True)
-        raise
+    finally:
+        for future in futures:
+            future.release()
 
 
 def _finished(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
@@ -279,31 +288,11 @@ def _finished(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
     while not waiting.is_empty():
         batch = waiting.next_batch(block=False)
         for future in batch:
-            _check(future)
+            if future.status in ("lost", "pending"):
+                waiting.add(future)  # its worker died meanwhile: it is made again
+                continue
+            require_success(future, distributed.KilledWorker)
             yield future
         if not batch:
             time.sleep(TICK)
             health.check()
-
-
-def _check(future: Any) -> None:
-    if future.status == "finished":
-        return
-    if future.status != "error":
-        raise ClusterError(
-            f"the Dask cluster lost the work ({future.key} is {future.status}): the scheduler was restarted, "
-            "or the connection to it broke. Nothing is lost in the ledger; run again"
-        )
-    error = future.exception()
-    if isinstance(error, distributed.KilledWorker):
-        raise ClusterError(
-            f"workers died again and again on the same shard, most likely for want of memory: {error} Give "
-            "each worker more memory or fewer threads, or make the pool's row groups smaller (lamplighter "
-            "pool compact)"
-        ) from error
-    if isinstance(error, ImportError) and not isinstance(error, LamplighterError):
-        raise ClusterError(
-            f"a worker lacks a module: {error}. Scheduler and workers need the same version of lamplighter "
-            "as this process, and the packages of any strategy added to it"
-        ) from error
-    future.result()  # raises it, with the worker's traceback

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lamplighter.errors import ClusterError
+from lamplighter.errors import ClusterError, LamplighterError
 from lamplighter.progress import Progress
 
 if TYPE_CHECKING:
@@ -63,3 +63,40 @@ class Tally:
         self.now = replace(self.now, rows=self.now.rows + shard.rows, shards=self.now.shards + 1)
         if self.listener:
             self.listener(self.now)
+
+
+def require_success(future: Any, killed: type[BaseException]) -> None:
+    """Raise what went wrong with a future that has ended.
+
+    Parameters
+    ----------
+    future
+        Of Dask.
+    killed
+        Dask's error for a task that outlives no worker.
+
+    Raises
+    ------
+    LamplighterError
+        As the worker raised it, or ClusterError for what is the cluster's.
+    """
+    if future.status == "finished":
+        return
+    if future.status != "error":
+        raise ClusterError(
+            f"the Dask cluster lost the work ({future.key} is {future.status}): the scheduler was restarted, "
+            "or the connection to it broke. Nothing is lost in the ledger; run again"
+        )
+    error = future.exception()
+    if isinstance(error, killed):
+        raise ClusterError(
+            f"workers died again and again on the same shard, most likely for want of memory: {error} Give "
+            "each worker more memory or fewer threads, or make the pool's row groups smaller (lamplighter "
+            "pool compact)"
+        ) from error
+    if isinstance(error, ImportError) and not isinstance(error, LamplighterError):
+        raise ClusterError(
+            f"a worker lacks a module: {error}. Scheduler and workers need the same version of lamplighter "
+            "as this process, and the packages of any strategy added to it"
+        ) from error
+    future.result()  # raises it, with the worker's traceback

@@ -92,10 +92,17 @@ def threads() -> Iterator[Any]:
     """A client of a cluster of two threads in this process: starts at once."""
     named = ClusterConfig(
         name="distributed.LocalCluster",
-        params={"processes": False, "threads_per_worker": 1, "dashboard_address": None},
+        params={"processes": False, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"},
         workers=2,
     )
     with cluster.connect(named) as client:
+        yield client
+
+
+@pytest.fixture
+def pair() -> Iterator[Any]:
+    """A client of a cluster of two worker processes, to kill."""
+    with cluster.connect(ClusterConfig(workers=2)) as client:
         yield client
 
 

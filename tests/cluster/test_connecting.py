@@ -8,10 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import distributed
@@ -46,10 +48,23 @@ def test_an_unknown_class_is_a_clear_error() -> None:
         cluster_class("dask.config")
 
 
-def test_a_cluster_that_cannot_start_says_why() -> None:
-    config = ClusterConfig(name="distributed.LocalCluster", params={"processes": False, "hosts": 3})
-    with pytest.raises(ClusterError, match="LocalCluster could not be started"), cluster.connect(config):
-        pass
+class RefusingCluster:
+    """A cluster class of an operator whose cloud says no."""
+
+    def __init__(self, region: str) -> None:
+        raise PermissionError(f"no credentials for {region}")
+
+
+def test_a_cluster_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
+    name = f"{__name__}.RefusingCluster"
+    for params, why in (({"region": "x"}, "PermissionError: no credentials for x"), ({}, "TypeError")):
+        config = ClusterConfig(name=name, params=params)
+        with (
+            pytest.raises(ClusterError, match=f"RefusingCluster could not be started: {why}"),
+            cluster.connect(config),
+        ):
+            pass
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +117,26 @@ def test_the_local_cluster_listens_on_loopback_only(processes: Any) -> None:
     assert set(sockets) == {"127.0.0.1"}
     threads = set(processes.run(os.environ.get, "OPENBLAS_NUM_THREADS").values())
     assert threads == {"1"}
+    assert set(processes.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()) == {None}
+
+
+class Unhappy:
+    """A client that cannot take its leave, as happens when its scheduler is gone."""
+
+    def __init__(self, *target: object, **options: object) -> None:
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+        raise CancelledError
+
+
+def test_a_scheduler_that_is_gone_does_not_hide_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_dask", SimpleNamespace(Client=Unhappy))
+    config = ClusterConfig(address="tcp://127.0.0.1:1")
+    with pytest.raises(ClusterError, match="the reason"), cluster.connect(config) as client:
+        raise ClusterError("the reason")
+    assert client.closed
 
 
 def test_a_remote_cluster_needs_only_the_library(
@@ -114,6 +149,7 @@ def test_a_remote_cluster_needs_only_the_library(
     job, shards = make_job(shared_pool), shared_pool.shards(100 * 28)
     config = ClusterConfig(address=address, tls=tls)
     with remote_cluster(tmp_path, address, tls) as scheduler, cluster.connect(config) as client:
+        client.wait_for_workers(1, timeout=120)
         for name in ("flows", "tasks", "tests"):
             assert set(client.run(find_spec, name).values()) == {None}
         assert fingerprint(cluster.scan_pool(client, job, shards)) == fingerprint(in_process(job))
