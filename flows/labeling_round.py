@@ -88,9 +88,11 @@ def take_round(driver: Driver) -> RoundRecord:
     number, step = driver.history().open.round, Step.COLLECT
     while step is not Step.COMMIT:
         step = _next_step(driver)
-        # Quoted, or Prefect looks inside for results of earlier tasks and draws what it takes for them.
-        before = [_task(driver, step)(quote(driver), return_state=True, wait_for=before)]
-        before[0].result()
+        # Prefect looks into inputs and results for what earlier tasks gave, down to equal small numbers,
+        # and would draw that as edges: so the driver is quoted, and states are passed on without data.
+        state = _task(driver, step)(quote(driver), return_state=True, wait_for=before)
+        state.result()
+        before = [state.model_copy(update={"data": None})]
     publish(quote(driver), quote(number), wait_for=before)
     return driver.history().records[number - 1]
 

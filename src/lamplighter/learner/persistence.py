@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -120,7 +121,7 @@ def _read_card(data: bytes) -> ModelCard:
             return ModelCard.model_validate_json(archive.read(_CARD))
     except (ModelError, UntrustedType):
         raise
-    except (zipfile.BadZipFile, LookupError, ValueError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, OSError, NotImplementedError) as error:
         raise _damaged(error) from error
 
 
