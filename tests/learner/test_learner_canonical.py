@@ -48,6 +48,9 @@ def test_what_scikit_learn_leaves_unwritten_in_leaves_is_dropped() -> None:
     x, labels = labelled(60, 4, 3)
     fills = []
     for fill in (0, 1):
+        # Memory that was used before, so that what nobody writes is not zero by luck.
+        used = [np.full(size, 85 * (fill + 1), np.uint8) for size in (64, 512, 2048, 4096) for _ in range(50)]
+        del used
         forest = RandomForestClassifier(1, random_state=0).fit(x, labels)
         state = forest.estimators_[0].tree_.__getstate__()
         state["nodes"]["missing_go_to_left"][state["nodes"]["left_child"] == -1] = fill

@@ -108,7 +108,9 @@ def _without_padding(name: str, content: bytes) -> bytes:
 
 
 def _rewritten(array: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    clean = np.zeros_like(array)
+    clean = np.zeros(
+        array.shape, array.dtype
+    )  # zeros_like would copy zeros field by field, around the padding
     for field in array.dtype.names or ():
         clean[field] = array[field]
     if {"left_child", "missing_go_to_left"} <= set(array.dtype.names or ()):
