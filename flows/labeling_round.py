@@ -89,10 +89,10 @@ def take_round(driver: Driver) -> RoundRecord:
     while step is not Step.COMMIT:
         step = _next_step(driver)
         # Prefect looks into inputs and results for what earlier tasks gave, down to equal small numbers,
-        # and would draw that as edges: so the driver is quoted, and states are passed on without data.
+        # and would draw that as edges: so the driver is quoted, and states are passed on without their data.
         state = _task(driver, step)(quote(driver), return_state=True, wait_for=before)
         state.result()
-        before = [state.model_copy(update={"data": None})]
+        before = [state.model_copy(update={"data": True})]
     publish(quote(driver), quote(number), wait_for=before)
     return driver.history().records[number - 1]
 

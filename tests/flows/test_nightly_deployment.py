@@ -88,7 +88,7 @@ def _wait_for_scheduled_run(server: PrefectServer, deployment: str) -> dict[str,
         runs = server.request("/flow_runs/filter", query)
         done = [r for r in runs if r["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
         if done:
-            assert done[0]["state_type"] == "COMPLETED", done[0]["state"]
+            assert done[0]["state_type"] == "COMPLETED", done[0]["state"]["message"]
             run: dict[str, Any] = done[0]
             return run
         time.sleep(1)

@@ -36,7 +36,8 @@ def test_a_run_and_its_report(prefect_api: PrefectServer, tmp_path: Path) -> Non
         labeling_round(hostile)
     report = publish_report(open_driver(hostile)).url
     run = found(prefect_api, "flow_runs", {"name": {"any_": [f"{name}-round-00002"]}})
-    artifact = found(prefect_api, "artifacts", {"key": {"any_": [f"{name}-learning-curve"]}})
+    curves = {"key": {"any_": [f"{name}-learning-curve"]}, "flow_run_id": {"any_": [run]}}
+    artifact = found(prefect_api, "artifacts", curves)
 
     with page_open() as watched:
         page = watched.page
