@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.prefect_server, pytest.mark.browser, pytest.mark.xdist
 SCRIPT = "<script>alert(1)</script>"
 
 
-def found(server: PrefectServer, kind: str, query: dict[str, object]) -> str:
+def found(server: PrefectServer, kind: str, query: Mapping[str, object]) -> str:
     """Give the id of the first thing that a query finds."""
     answer: str = server.request(f"/{kind}/filter", {kind: query})[0]["id"]
     return answer
