@@ -242,6 +242,8 @@ def map_shards(
 
 def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:
     """Have what workers log under `logger_name` handled here, at this level, as long as the client lasts."""
+    if client.scheduler.address.startswith("inproc"):
+        return  # workers in this process log here already; forwarded, each record would come round for ever
     level = logging.getLogger(logger_name).getEffectiveLevel()
     client.register_plugin(_LogLevel(logger_name, level), name=f"log-level-{logger_name}")
     client.forward_logging(logger_name, level=level)

@@ -116,9 +116,10 @@ class Driver:
 
     @contextmanager
     def cluster(self) -> Iterator[Any]:
-        """Connect to the Dask cluster for as long as the block lasts."""
+        """Connect to the Dask cluster for as long as the block lasts; its workers' log records come here."""
         config = self.cluster_override or self.campaign.cluster
         with cluster.connect(resolved(config) if config else None) as client:
+            cluster.forward_logs(client)
             yield client
 
     def open(self) -> Driver:

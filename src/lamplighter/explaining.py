@@ -26,9 +26,13 @@ def explain(driver: Driver, row_id: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        The id cannot be one of this pool.
+        The id cannot be one of this pool, or there was no round yet.
     """
     standing = Standing(driver, driver.history())
+    if standing.manifest is None:
+        raise ConfigError(
+            "no round has looked at the pool yet, so nothing was picked; run one: lamplighter round"
+        )
     row = _as_id(standing, row_id)
     picks = [p for done in standing.steps(SelectDone) for p in _picks(standing, done, row)]
     said = _where(standing.annotations, row)
@@ -87,7 +91,9 @@ def _consensus(standing: Standing, row: int | str) -> str | None:
 
 def _verdict(picks: list[dict[str, Any]], annotations: int) -> str:
     if not picks:
-        return "never picked" + (", but labelled from elsewhere" if annotations else "")
+        return (
+            "never picked, but labelled from elsewhere" if annotations else "never picked, if the pool has it"
+        )
     pick = picks[-1]
     if pick["purpose"] == "holdout":
         return f"round {pick['round']}: a random row of the holdout, for evaluation only"

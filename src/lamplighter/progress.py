@@ -17,7 +17,7 @@ class Progress:
     what
         The work, as a present participle: "scoring".
     rows, total_rows, shards, total_shards
-        Done so far, and in all.
+        Done so far, and in all; all 0 for work that has no measure.
     """
 
     what: str
@@ -25,6 +25,16 @@ class Progress:
     total_rows: int
     shards: int
     total_shards: int
+
+    @classmethod
+    def of(cls, what: str) -> Progress:
+        """Give the begin of work that has no measure."""
+        return cls(what, 0, 0, 0, 0)
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is known how much there is to do."""
+        return self.total_shards > 0
 
     @property
     def share(self) -> float:

@@ -57,7 +57,7 @@ class Registry(Generic[T]):
                 raise UnknownName(f"{self.kind} '{name}': {unknown('parameter', key, known)}")
         try:
             return cls(**params)
-        except ConfigError:
-            raise
+        except ConfigError as error:
+            raise type(error)(f"{self.kind} '{name}': {error}") from error
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{self.kind} '{name}': {error}") from error

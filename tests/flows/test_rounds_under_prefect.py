@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from lamplighter.driver import open_driver
 from lamplighter.errors import LamplighterError
 from tests.campaigns import write_campaign, write_pool
 from tests.servers.prefect import PrefectServer
+from tests.steps.test_whole_rounds import spoil
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
 CHAIN = ["collect", "train", "evaluate", "score", "select", "dispatch", "commit", "publish"]
@@ -72,9 +74,15 @@ def _check_graph(server: PrefectServer, run: dict[str, Any]) -> None:
         assert set(parents) == {before["id"]}, f"{after['name']} should wait for {before['name']} alone"
 
 
-def _check_logs(server: PrefectServer, run: dict[str, Any]) -> None:
+def messages_of(server: PrefectServer, run: dict[str, Any]) -> list[str]:
+    """Give what was logged in a run, also what the server gets a moment later."""
     query = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
-    messages = [line["message"] for line in server.request("/logs/filter", query)]
+    time.sleep(3)
+    return [line["message"] for line in server.request("/logs/filter", query)]
+
+
+def _check_logs(server: PrefectServer, run: dict[str, Any]) -> None:
+    messages = messages_of(server, run)
     assert any(message.endswith(", round 2: score done") for message in messages)
     assert not any(SECRET in message for message in messages)
 
@@ -106,6 +114,17 @@ def test_a_campaign_runs_to_its_stop_beside_its_control(
     assert mine[0].select is not None
     assert others[0].select is not None
     assert mine[0].select.holdout_below == others[0].select.holdout_below
+
+
+def test_what_workers_log_reaches_the_run(prefect_api: PrefectServer, tmp_path: Path) -> None:
+    from flows.labeling_round import labeling_round  # noqa: PLC0415 - Prefect reads its settings on import
+
+    write_pool(tmp_path, rows=300)
+    spoil(tmp_path / "pool" / "part-1000-0.parquet", rows=7)
+    name = f"workers-{tmp_path.name.replace('_', '-')}"
+    labeling_round(write_campaign(tmp_path, name=name, cluster={"workers": 1}))
+    run = flow_run(prefect_api, f"{name}-round-00001")
+    assert any("7 of 150 rows left out" in message for message in messages_of(prefect_api, run))
 
 
 def test_a_labeler_that_waits_for_people_cannot_run_in_a_row(

@@ -107,7 +107,7 @@ def test_several_annotators_who_err_and_abstain(tmp_path: Path) -> None:
 
 def test_rows_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> None:
     write_pool(tmp_path)
-    _spoil(tmp_path / "pool" / "part-1000-0.parquet", rows=7)
+    spoil(tmp_path / "pool" / "part-1000-0.parquet", rows=7)
     driver = driver_of(tmp_path)
     done = rounds(driver, 2)
     assert done[1].score is not None
@@ -120,7 +120,7 @@ def test_rows_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> No
     assert not bad & set(Standing(driver, driver.history()).training.ids.to_pylist())
 
 
-def _spoil(path: Path, rows: int) -> None:
+def spoil(path: Path, rows: int) -> None:
     table = pq.read_table(path)
     x = tables.matrix(table.column("embedding")).copy()
     x[:rows, ::2] = np.nan
@@ -196,7 +196,7 @@ def test_a_changed_or_lost_file_is_named(tmp_path: Path) -> None:
     rounds(driver, 1)
     part = tmp_path / "pool" / "part-1000-1.parquet"
     kept = part.read_bytes()
-    _spoil(part, rows=3)
+    spoil(part, rows=3)
     with pytest.raises(PoolChanged, match=r"part-1000-1\.parquet"):
         run_round(driver)
     part.unlink()

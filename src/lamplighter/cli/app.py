@@ -40,7 +40,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 @app.command()
 def init(folder: Annotated[str, typer.Argument(help="Folder to write campaign.yaml into.")]) -> None:
     """Write a commented campaign.yaml to start from."""
-    show.say(f"wrote {write_starter(folder)}; fill it in, then: lamplighter check {folder}/campaign.yaml")
+    written = write_starter(folder)
+    show.say(f"wrote {written}; fill it in, then: lamplighter check {written}")
 
 
 @app.command()
@@ -135,7 +136,10 @@ def compact(  # noqa: PLR0917 - typer makes options of most of them
     )
     with progress_bar(quiet=False):
         written = compact_pool(config, destination, float16=half)
-    show.say(f"wrote {written.rows:,} rows in {len(written.files)} files to {destination}")
+    show.say(
+        f"wrote {written.rows:,} rows in {len(written.files)} files to {destination}; "
+        f"in the campaign's pool: features: {written.features[0]}"
+    )
 
 
 @contextmanager

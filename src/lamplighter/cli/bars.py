@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from lamplighter.progress import Progress, listening
@@ -20,17 +20,16 @@ def progress_bar(quiet: bool) -> Iterator[None]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[done]}"),
+        TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar, listening(_Bars(bar)):
         yield
 
 
 class _Bars:
-    """One bar per kind of work, shown as long as it is under way."""
+    """One bar: the work that is under way."""
 
     def __init__(self, bar: Bar) -> None:
         self.bar = bar
@@ -39,11 +38,12 @@ class _Bars:
 
     def __call__(self, progress: Progress) -> None:
         if progress.what != self.what or self.task is None:
-            self.task = self.bar.add_task(progress.what, total=progress.total_rows)
-            self.what = progress.what
-        self.bar.update(
-            self.task,
-            completed=progress.rows,
-            total=progress.total_rows,
-            visible=progress.share < 1,
-        )
+            self._begin(progress.what)
+        if progress.measured and self.task is not None:
+            done = f"{progress.rows:,} of {progress.total_rows:,} rows"
+            self.bar.update(self.task, completed=progress.rows, total=progress.total_rows, done=done)
+
+    def _begin(self, what: str) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.task, self.what = self.bar.add_task(what, total=None, done=""), what

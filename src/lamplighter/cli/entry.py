@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,11 +9,11 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lamplighter.cli.app import app
+from lamplighter.cli.lines import TRACEBACK, start_lines
 from lamplighter.errors import ConfigError, LamplighterError, MissingExtra
 from lamplighter.redaction import Redactor
 
 DONE, FAILED, USAGE = 0, 1, 2
-TRACEBACK = "LAMPLIGHTER_TRACEBACK"  #: environment variable that asks for tracebacks
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -26,7 +25,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; give 0 done, 1 failed, 2 bad usage or configuration, 3 nothing to do."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    start_lines()
     try:
         app(list(arguments))
     except SystemExit as ended:

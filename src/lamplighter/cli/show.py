@@ -7,6 +7,7 @@ import math
 import sys
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -68,7 +69,16 @@ def estimate(value: float | None, low: float | None, high: float | None) -> str:
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """Print a table; numbers are set right."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    drawn = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for position, name in enumerate(columns):
         numeric = all(isinstance(r[position], (int, float, type(None))) for r in rows)
         drawn.add_column(name, justify="right" if numeric and rows else "left")

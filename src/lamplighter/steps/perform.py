@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from lamplighter.driver import Driver
 from lamplighter.errors import RoundConflict
+from lamplighter.progress import Progress, tell
 from lamplighter.rounds import AnyStep, History, Next, RoundRecord, Step, plan
 from lamplighter.standing import Standing
 from lamplighter.steps.collect import collect
@@ -46,6 +47,7 @@ def perform(driver: Driver, step: Step) -> AnyStep | RoundRecord:
         return history.records[-1]
     _check_turn(driver, history, step)
     standing = Standing(driver, history)
+    tell(Progress.of(f"{driver.campaign.name}, round {standing.number}: {step}"))
     if step is Step.COMMIT:
         return commit(standing)
     done = _STEPS[step](standing)
