@@ -24,6 +24,8 @@ class ProgressArtifact:
 
     def __call__(self, progress: Progress) -> None:
         """Show it, unless the last was just shown; the end is always shown."""
+        if not progress.measured:
+            return
         now = time.monotonic()
         if now - self.shown_at >= EVERY_S or progress.share >= 1:
             self.shown_at = now
