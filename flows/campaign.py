@@ -1,6 +1,7 @@
 """Rounds in a row until a rule stops them, for labelers that answer by themselves."""
 
 # No `from __future__ import annotations` here: Prefect builds the parameter form from the types.
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, cast
@@ -12,6 +13,9 @@ from flows.labeling_round import CampaignFile, SchedulerAddress, labeling_round,
 from lamplighter.config import load
 from lamplighter.driver import Driver, open_driver
 from lamplighter.errors import ConfigError, LamplighterError
+from tasks.run_logs import logging_into_run
+
+log = logging.getLogger("lamplighter.rounds")
 
 MaxRounds = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -60,10 +64,27 @@ def rounds_in_a_row(
     for _ in range(most):
         summary = cast(dict[str, Any], labeling_round(path, address))
         yield summary
-        if summary["stopped"]:
+        stopped = bool(summary["stopped"])
+        beside = labeling_round(control, address) if control and not stopped else None
+        say_round(path, summary, cast(dict[str, Any] | None, beside))
+        if stopped:
             return
-        if control:
-            labeling_round(control, address)
+
+
+def say_round(path: str, summary: dict[str, Any], beside: dict[str, Any] | None) -> None:
+    """Write a line about a round, and the control's, into the run's log."""
+    told = (
+        f"round {summary['round']}: {summary['labels']:,} labels, {summary['campaign']} {_measured(summary)}"
+    )
+    told += f", {beside['campaign']} {_measured(beside)}" if beside else ""
+    with logging_into_run(open_driver(path)):
+        log.info(told)
+
+
+def _measured(summary: dict[str, Any]) -> str:
+    """Give the metric with its interval, or say that there is no model yet."""
+    value, low, high = (summary[name] for name in ("metric", "low", "high"))
+    return "no model yet" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 @contextmanager
