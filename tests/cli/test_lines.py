@@ -59,11 +59,15 @@ def test_a_traceback_is_shown_where_it_is_asked_for(
     assert "ValueError: no" in terminal()
 
 
-def test_a_bar_shows_work_without_measure_and_then_its_rows(terminal: Callable[[], str]) -> None:
+def test_a_bar_shows_the_work_under_way_alone_and_its_rows_once_measured(
+    terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # for rich, a terminal
     with progress_bar(quiet=False):
         tell(Progress.of("letters, round 2: train"))
         tell(Progress("scoring", 1000, 2500, 1, 3))
-    shown = terminal()
-    assert "scoring" in shown
-    assert "1,000 of 2,500 rows" in shown
-    assert "round 2: train" not in shown
+        terminal()
+    last = terminal()  # drawn once more when it ends
+    assert "scoring" in last
+    assert "1,000 of 2,500 rows" in last
+    assert "train" not in last
