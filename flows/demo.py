@@ -16,7 +16,8 @@ from rich.console import Console
 from flows.local_server import LocalServer, configured_server
 from lamplighter.cli import show
 from lamplighter.cli.bars import progress_bar
-from lamplighter.cli.flow_commands import flow
+from lamplighter.cli.flow_commands import run_rounds
+from lamplighter.cli.lines import start_lines
 from lamplighter.driver import open_driver
 from lamplighter.report import Curve, Saving, saving
 from lamplighter.reporting import gather, publish_report
@@ -85,13 +86,16 @@ def main() -> int:
     options.add_argument("--folder", type=Path, default=Path("demo"))
     options.add_argument("--stop-server", action="store_true", help="do not leave the Prefect server running")
     chosen = options.parse_args()
+    start_lines()
     folder: Path = chosen.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with console.status("writing the pool: 18,668 letters of the UCI letter recognition set"):
         pool = write_demo_pool(folder)
     campaign, control = write_campaigns(folder, pool)
+    show.say(f"pool: 18,668 letters of the UCI letter recognition set, 26 classes, in {pool.pool}")
     with server(folder, keep=not chosen.stop_server) as ui, progress_bar(quiet=False):
-        flow("flows.campaign", "campaign")(campaign, control=control)
+        show.say(f"Prefect: {ui}")
+        run_rounds("flows.campaign", "campaign", campaign=campaign, control=control)
         report = publish_report(open_driver(campaign)).url
     show_result(campaign, report, None if chosen.stop_server else ui)
     return 0
