@@ -48,6 +48,6 @@ def _worth_a_line(record: logging.LogRecord) -> bool:
 
 def start_lines() -> None:
     """Show log records as lines, unless the process has set up its logging; before Prefect is imported."""
-    logging.basicConfig(level=logging.WARNING, handlers=[Lines()])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Lines()])
     # Dask has a handler of its own.
     logging.getLogger("distributed.nanny").addFilter(_worth_a_line)
