@@ -12,7 +12,7 @@ import numpy as np
 
 from lamplighter import cluster, learner, tables
 from lamplighter.arrays import F32
-from lamplighter.config import check_unchanged
+from lamplighter.changes import check_unchanged
 from lamplighter.driver import CAMPAIGN_KEY, Driver
 from lamplighter.errors import ConfigError, DuplicateRowIds
 from lamplighter.pool import Pool, find_duplicates, take_manifest

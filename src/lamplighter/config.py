@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lamplighter import redaction
-from lamplighter.errors import CampaignChanged, ConfigError, unknown
+from lamplighter.errors import ConfigError, unknown
 
 Metric = Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision", "log_loss"]
 
@@ -58,6 +58,33 @@ class LearnerConfig(Component):
     scale: bool = True
     calibrate: bool = True
     warm_start: bool = False
+
+
+class CommitteeConfig(Section):
+    """Several models for the strategies that ask where they disagree.
+
+    Either `members` models of the campaign's learner, each fitted on its own bootstrap sample of the labels,
+    or one model for each of the `learners`, fitted on all labels.
+    """
+
+    members: int | None = Field(default=None, ge=2)
+    learners: tuple[Annotated[LearnerConfig, BeforeValidator(_component)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.members is None) == (self.learners is None):
+            raise ValueError("give either members (a number, 2 or more) or learners (a list of learners)")
+        if self.learners is not None and len(self.learners) < 2:
+            raise ValueError(f"{len(self.learners)} learners make no committee; give at least 2")
+        return self
+
+
+def _committee(value: Any) -> Any:
+    if isinstance(value, bool | str | float):
+        raise ValueError("a committee is a number of members (committee: 5) or a list of learners")
+    if isinstance(value, int):
+        return {"members": value}
+    return {"learners": value} if isinstance(value, list | tuple) else value
 
 
 class EvaluationConfig(Section):
@@ -128,6 +155,7 @@ class Campaign(Section):
     pool: PoolConfig
     classes: tuple[str, ...] = Field(min_length=2)
     learner: Annotated[LearnerConfig, BeforeValidator(_component)]
+    committee: Annotated[CommitteeConfig | None, BeforeValidator(_committee)] = None
     strategy: Named = Component(name="margin")
     cold_start: Named = Component(name="representative")
     batch_size: int = Field(ge=1)
@@ -240,6 +268,8 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[Section]] = {
         "pool": PoolConfig,
         "learner": LearnerConfig,
+        "committee": CommitteeConfig,
+        "learners": LearnerConfig,
         "evaluation": EvaluationConfig,
         "budget": BudgetConfig,
         "cluster": ClusterConfig,
@@ -250,36 +280,3 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
     ]
     section = Campaign if not last else sections.get(last[-1], Component)
     return list(section.model_fields)
-
-
-#: What may not change once rounds exist, with how to read it.
-FIXED = ("name", "seed", "classes", "pool.id", "pool.features", "evaluation.holdout", "evaluation.test_set")
-
-
-def check_unchanged(before: bytes, now: Campaign) -> None:
-    """Compare with the campaign frozen in the store; raises CampaignChanged.
-
-    Fixed is what would falsify earlier rounds: another seed or holdout would let trained rows into
-    the evaluation, other classes or features would give old labels and models a new meaning.
-    """
-    old, new = json.loads(before), json.loads(now.frozen())
-    changed = [path for path in FIXED if _at(old, path) != _at(new, path)]
-    if changed:
-        told = "; ".join(f"{p} was {_brief(_at(old, p))}, is {_brief(_at(new, p))}" for p in changed)
-        free = sorted({*Campaign.model_fields} - {p.split(".")[0] for p in FIXED})
-        raise CampaignChanged(
-            f"the campaign file changed what earlier rounds rest on: {told}. Put it back, or start a new "
-            f"campaign with another store. You may change: {', '.join(free)}, pool.url, pool.glob, "
-            "pool.display, evaluation.metric"
-        )
-
-
-def _at(data: Any, path: str) -> Any:
-    for part in path.split("."):
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from lamplighter import cluster, redaction
+from lamplighter.changes import check_unchanged
 from lamplighter.config import (
     BudgetConfig,
     Campaign,
     ClusterConfig,
     PoolConfig,
     Section,
-    check_unchanged,
     load,
 )
 from lamplighter.errors import CampaignChanged, KeyExists, KeyMissing

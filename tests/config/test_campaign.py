@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lamplighter.config import Campaign, check_unchanged, load, parse
+from lamplighter.changes import check_unchanged
+from lamplighter.config import Campaign, CommitteeConfig, LearnerConfig, load, parse, thaw
 from lamplighter.errors import CampaignChanged, ConfigError
 
 BASE: dict[str, Any] = {
@@ -54,12 +55,39 @@ def test_names_alone_stand_for_components() -> None:
         ({"budget": {"cost": 5}}, "needs cost_per_label"),
         ({"cluster": {"address": "tcp://x:1", "name": "a.B"}}, "either address or name"),
         ({"name": "has space"}, "name"),
+        ({"committee": 1}, "greater than or equal to 2"),
+        ({"committee": True}, "a number of members (committee: 5) or a list of learners"),
+        ({"committee": "five"}, "a number of members (committee: 5) or a list of learners"),
+        ({"committee": {}}, "give either members"),
+        ({"committee": {"members": 3, "learners": ["a.B", "c.D"]}}, "give either members"),
+        ({"committee": ["a.B"]}, "1 learners make no committee"),
+        ({"committee": {"membres": 5}}, "did you mean 'members'?"),
+        ({"committee": ["a.B", {"name": "c.D", "scal": True}]}, "did you mean 'scale'?"),
     ],
 )
 def test_faults_are_named(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as failure:
         campaign(**changes)
     assert said in str(failure.value)
+
+
+def test_a_committee_is_a_number_or_a_list_of_learners() -> None:
+    assert campaign().committee is None
+    assert campaign(committee=5).committee == CommitteeConfig(members=5)
+    assert campaign(committee={"members": 5}).committee == CommitteeConfig(members=5)
+    learners = campaign(committee=["a.B", {"name": "c.D", "calibrate": False}]).committee
+    assert learners == CommitteeConfig(
+        learners=(LearnerConfig(name="a.B"), LearnerConfig(name="c.D", calibrate=False))
+    )
+    assert (
+        campaign(committee={"learners": ["a.B", {"name": "c.D", "calibrate": False}]}).committee == learners
+    )
+
+
+@pytest.mark.parametrize("committee", [None, 5, ["a.B", "c.D"]])
+def test_a_committee_survives_the_store(committee: object) -> None:
+    read = campaign(committee=committee)
+    assert thaw(read.frozen()) == read
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -130,6 +158,7 @@ def test_what_earlier_rounds_rest_on_is_fixed(changes: dict[str, Any]) -> None:
         {"strategy": "entropy"},
         {"batch_size": 20},
         {"learner": "sklearn.linear_model.SGDClassifier"},
+        {"committee": 5},
         {"pool": {"url": "s3://elsewhere/pool", "features": "embedding"}},
         {"evaluation": {"holdout": 100, "metric": "macro_f1"}},
     ],
