@@ -20,6 +20,7 @@ from lamplighter.config import LearnerConfig
 from lamplighter.learner import Model, fit
 from lamplighter.pool import Pool
 from lamplighter.scan import ScanJob, ScanResult
+from lamplighter.strategies.base import Lane
 from lamplighter.strategies.uncertainty import Entropy
 
 SEED, ROUND = 1, 1
@@ -66,14 +67,14 @@ def make_task(shape: Shape, k: int) -> Task:
 
 def job(task: Task, pool: Pool, *, bare: bool = False) -> ScanJob:
     """Make the job of a real round: rows to leave out, a holdout and a sample; or only the scores."""
-    plain = ScanJob(pool, task.model.scorer(), Entropy(), task.k, SEED, ROUND)
+    plain = ScanJob(pool, task.model.scorer(), Entropy(), (Lane(task.k),), SEED, ROUND)
     if bare:
         return plain
     return ScanJob(
         pool,
         plain.scorer,
         plain.strategy,
-        task.k,
+        plain.lanes,
         SEED,
         ROUND,
         exclude=pa.array(np.arange(10**13, 10**13 + 10_000)),
@@ -87,7 +88,7 @@ def job(task: Task, pool: Pool, *, bare: bool = False) -> ScanJob:
 def ours(task: Task, pool: Pool, *, bare: bool = False) -> ScanResult:
     """Score the pool in this process, as one worker does."""
     work = job(task, pool, bare=bare)
-    return scan.merge([scan.scan_shard(work, shard) for shard in pool.shards()], task.k)
+    return scan.merge([scan.scan_shard(work, shard) for shard in pool.shards()], work.lanes)
 
 
 def batches(pool: Pool) -> Iterator[Any]:

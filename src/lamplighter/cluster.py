@@ -1,4 +1,4 @@
-"""The only file that knows Dask: finds a cluster, and runs a scan over it.
+"""Runs a scan over a Dask cluster; this file and `cluster_start` are the only ones that know Dask.
 
 Only functions of this package travel, by reference, so that scheduler and workers need nothing but the
 package. What all shards share travels once, as a task that gives it: when a worker dies with the only
@@ -8,135 +8,33 @@ copy, the scheduler has it made again. Results are merged on the workers; the dr
 from __future__ import annotations
 
 import logging
-import os
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dask
 import distributed
 
 from lamplighter import scan
-from lamplighter.cluster_class import cluster_class
+from lamplighter.cluster_start import connect
 from lamplighter.cluster_watch import Health, Listener, Tally, require_success
-from lamplighter.errors import ClusterError, ConfigError, EmptyPool, LamplighterError
+from lamplighter.errors import EmptyPool
 
 if TYPE_CHECKING:
-    from lamplighter.config import ClusterConfig
     from lamplighter.pool import Shard
     from lamplighter.scan import ScanJob, ScanResult
+    from lamplighter.strategies.base import Lane
 
-log = logging.getLogger(__name__)
+__all__ = ["connect", "forward_logs", "map_items", "map_shards", "scan_pool"]
+
 T = TypeVar("T")
+R = TypeVar("R")
 #: Its functions carry no types.
 _dask: Any = distributed
 
-#: Seconds to reach a scheduler.
-CONNECT_TIMEOUT = 30.0
 #: Seconds between two looks at what has finished.
 TICK = 0.05
-
-#: Dask counts on the cores, and the last bits of a product depend on the number of threads.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-
-@contextmanager
-def connect(config: ClusterConfig | None = None) -> Iterator[Any]:
-    """Give a client of the cluster that a campaign names, for as long as the block lasts.
-
-    Parameters
-    ----------
-    config
-        An address (with TLS files), or a Dask cluster class with parameters; None for worker processes
-        on this machine, one for each core, reachable on loopback only.
-
-    Raises
-    ------
-    ClusterError
-        The cluster could not be reached or started.
-    UntrustedType, ConfigError
-        The cluster class is not on the allow-list, or there is none of that name.
-    """
-    with ExitStack() as stack:
-        if config is not None and config.address:
-            client = _client(config.address, config)
-        else:
-            client = _client(stack.enter_context(_start(config)), None)
-        stack.callback(_close, client)
-        yield client
-
-
-def _close(client: Any) -> None:
-    # A scheduler that is gone cannot be told; that must not hide why it is gone.
-    with suppress(CancelledError, OSError):
-        client.close()
-
-
-def _client(target: Any, config: ClusterConfig | None) -> Any:
-    security = _security(config)
-    try:
-        return _dask.Client(target, security=security, timeout=CONNECT_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"no Dask scheduler answers at {target}: {error}. Is it running, reachable from here, and are "
-            "the address and the TLS files in `cluster` right?"
-        ) from error
-
-
-def _security(config: ClusterConfig | None) -> Any:
-    if config is None or config.tls is None:
-        return None
-    tls = config.tls
-    for path in (tls.ca, tls.cert, tls.key):
-        if not os.path.isfile(path):
-            raise ConfigError(f"cluster.tls names {path}, which is no file; give PEM files of this machine")
-    return _dask.Security(
-        tls_ca_file=tls.ca, tls_client_cert=tls.cert, tls_client_key=tls.key, require_encryption=True
-    )
-
-
-def _start(config: ClusterConfig | None) -> Any:
-    name = config.name if config else None
-    params = dict(config.params) if config else {}
-    workers = config.workers if config else None
-    try:
-        if name is None:
-            return _start_local(workers, params)
-        cluster = cluster_class(name)(**params)
-        if workers is not None:
-            cluster.scale(workers)
-    except LamplighterError:
-        raise
-    except Exception as error:
-        raise ClusterError(
-            f"cluster {name or 'on this machine'} could not be started: {type(error).__name__}: {error}. "
-            "Check cluster.params, and the credentials it needs"
-        ) from error
-    return cluster
-
-
-def _start_local(workers: int | None, params: dict[str, Any]) -> Any:
-    options = {
-        "n_workers": workers or len(os.sched_getaffinity(0)),
-        "threads_per_worker": 1,
-        "processes": True,
-        "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-        "worker_dashboard_address": "127.0.0.1:0",
-        "memory_limit": "auto",
-        "env": dict.fromkeys(ONE_THREAD, "1"),
-        # Errors of tasks are raised here; a worker slow to end at the close is no news.
-        "silence_logs": logging.ERROR,
-    }
-    if not params.get("processes", True):  # inside this process: no socket, no environment of its own
-        del options["host"], options["env"]
-    # In place of Dask's own: it has the allocator give memory back at once, and the page faults of
-    # taking it again are near half of a scan.
-    before_spawning = {"distributed.nanny.pre-spawn-environ": dict.fromkeys(ONE_THREAD, "1")}
-    with dask.config.set(before_spawning):
-        return _dask.LocalCluster(**(options | params))
 
 
 def scan_pool(
@@ -177,7 +75,7 @@ def scan_pool(
         raise EmptyPool("the pool has no shards; there is nothing to scan")
     sent = _send(client, job)
     scans = client.map(scan.scan_shard, [sent] * len(shards), shards, pure=False)
-    tree = _merge_tree(client, scans, job.m, fan_in)
+    tree = _merge_tree(client, scans, job.lanes, fan_in)
     root, told = tree[-1], Tally("scoring", shards, progress)
     with _releasing([sent, *scans, *tree]):
         shard_of = {future.key: shard for future, shard in zip(scans, shards, strict=True)}
@@ -185,16 +83,16 @@ def scan_pool(
             if future.key in shard_of:
                 told.finished(shard_of[future.key])
                 future.release()  # its merge still holds it, on the worker
-        return scan.merge([root.result()], job.m, [file.path for file in job.pool.manifest.files])
+        return scan.merge([root.result()], job.lanes, [file.path for file in job.pool.manifest.files])
 
 
-def _merge_tree(client: Any, level: Sequence[Any], m: int, fan_in: int) -> list[Any]:
+def _merge_tree(client: Any, level: Sequence[Any], lanes: Sequence[Lane], fan_in: int) -> list[Any]:
     """Submit all merges; the last one is the root."""
     tree: list[Any] = []
     while not tree or len(level) > 1:
         groups = [level[i : i + fan_in] for i in range(0, len(level), fan_in)]
         # Before further scans, so that few results wait in memory.
-        level = [client.submit(scan.join, group, m, pure=False, priority=1) for group in groups]
+        level = [client.submit(scan.join, group, lanes, pure=False, priority=1) for group in groups]
         tree.extend(level)
     return tree
 
@@ -238,6 +136,23 @@ def map_shards(
             future.release()
             told.finished(shard_of[future.key])
             yield result
+
+
+def map_items(client: Any, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Give function(item) of every item, in their order; an item need fit a worker, not all of them one.
+
+    Raises
+    ------
+    LamplighterError
+        As a worker raised it.
+    ClusterError
+        The cluster lost the work.
+    """
+    futures = [client.submit(function, _send(client, item), pure=False) for item in items]
+    with _releasing(futures):
+        for _ in _finished(client, futures):
+            pass
+        return [future.result() for future in futures]
 
 
 def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,9 +33,11 @@ from lamplighter.store import open_store
 from lamplighter.store.base import ObjectStore
 from lamplighter.store.log import RoundLog, writer_token
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Strategy
+from lamplighter.strategies.base import Strategy, Workers
 
 P = TypeVar("P", bound=Section)
+T = TypeVar("T")
+R = TypeVar("R")
 CAMPAIGN_KEY = "campaign.json"
 log = logging.getLogger("lamplighter")
 
@@ -121,6 +123,19 @@ class Driver:
         with cluster.connect(resolved(config) if config else None) as client:
             cluster.forward_logs(client)
             yield client
+
+    @contextmanager
+    def workers(self) -> Iterator[Workers]:
+        """Give what runs one function over many inputs; it connects to the cluster when first asked."""
+        with ExitStack() as stack:
+            clients: list[Any] = []
+
+            def run(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+                if not clients:
+                    clients.append(stack.enter_context(self.cluster()))
+                return cluster.map_items(clients[0], function, items)
+
+            yield run
 
     def open(self) -> Driver:
         """Check every part that needs no data, then freeze the campaign in the store, or compare.

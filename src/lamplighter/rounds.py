@@ -155,6 +155,7 @@ class SelectDone(StepDone):
     holdout_below: int | None = None  #: rows with a smaller holdout hash are the holdout, for ever
     wanted: int | None = None  #: rows of the batch that the limits left room for
     notices: tuple[str, ...] = ()
+    facts: Mapping[str, float | int | str] = Field(default_factory=dict)  #: what the strategy says of it
 
 
 class DispatchDone(StepDone):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,10 @@ from lamplighter.errors import ModelError, PoolSchemaError
 from lamplighter.idset import IdSet, take_ids
 from lamplighter.learner.scoring import Scored, Scorer
 from lamplighter.progress import Progress
+from lamplighter.scan_lanes import KeptLane, lanes_of
 from lamplighter.scan_result import Rows, Sample, ScanResult, join, merge
 from lamplighter.scan_samples import HashSamples, places
-from lamplighter.strategies.base import Block, Output, Shortlist, Strategy
+from lamplighter.strategies.base import Block, Lane, Output, Ranked, Shortlist, Strategy
 
 if TYPE_CHECKING:
     from lamplighter.pool import Pool, PoolBlock, Shard
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 TILE = 8192
 
 #: What only a learner gives.
-LEARNED = frozenset({Output.PROBA, Output.LOGITS, Output.COMMITTEE})
+LEARNED = frozenset(Output) - {Output.EMBEDDING}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class ScanJob:
         Gives probabilities; None where the strategy needs none, and no sample is wanted.
     strategy
         Scores the rows, prepared for the round.
-    m
-        Size of the shortlist.
+    lanes
+        The lists that make up the shortlist, as the strategy wants them.
     seed, round
         Key the strategy's randomness and the order of equal scores.
     exclude
@@ -73,7 +74,7 @@ class ScanJob:
     pool: Pool
     scorer: Scorer | None
     strategy: Strategy
-    m: int
+    lanes: tuple[Lane, ...]
     seed: int
     round: int
     exclude: RowIds | None = None
@@ -141,7 +142,7 @@ class _ShardScan:
         self.job = job
         self.tie_key = rng.key(job.seed, job.round, "tie")
         id_type = pa.int64() if job.pool.manifest.id_kind == "int64" else pa.large_string()
-        self.best = shortlists.RunningBest(job.m, id_type)
+        self.lanes = lanes_of(job.lanes, id_type)
         self.samples = HashSamples(job, id_type)
         self.rows = self.left_out = 0
         self.started = False
@@ -153,9 +154,11 @@ class _ShardScan:
         digests = rng.row_digest(block.ids)
         self.samples.open(block, digests)
         for start, stop, scored in self._tiles(block):
-            score = self._score(block.ids.slice(start, stop - start), scored)
-            self.samples.see(start, scored, score)
-            self._take_best(start, scored, score)
+            ranked = self._rank(block.ids.slice(start, stop - start), scored)
+            self.samples.see(start, scored, ranked[0].score)
+            for lane, rows in zip(self.lanes, ranked, strict=True):
+                self._take_best(lane, start, scored, rows)
+            self.started = True
         self.samples.close()
         self.rows += len(block.ids)
 
@@ -163,7 +166,7 @@ class _ShardScan:
         """Give what was found."""
         holdout, sample = self.samples.result()
         return ScanResult(
-            shortlist=self.best.shortlist(),
+            shortlist=self._shortlist(),
             holdout=holdout,
             sample=sample,
             rows=self.rows,
@@ -183,28 +186,29 @@ class _ShardScan:
                 x = block.features[start:stop]
                 yield start, stop, Scored({Output.EMBEDDING: x}, _finite(x))
 
-    def _score(self, ids: RowIds, scored: Scored) -> F32:
-        """Score a tile; rows that do not count get minus infinity."""
+    def _rank(self, ids: RowIds, scored: Scored) -> tuple[Ranked, ...]:
+        """Rank a tile for every lane; rows that do not count get minus infinity."""
         job, valid = self.job, scored.valid
         outputs = {name: scored.outputs[name] for name in job.strategy.requires}
         block = Block(ids, outputs, job.seed, job.round)
         if valid.all():
-            return _checked(job.strategy, job.strategy.score(block), len(ids))
+            return _checked(job, job.strategy.rank(block), len(ids))
         with np.errstate(all="ignore"):  # rows that do not count may hold anything
-            score = job.strategy.score(block)
+            ranked = job.strategy.rank(block)
         self.left_out += len(valid) - int(np.count_nonzero(valid))
-        return _checked(job.strategy, np.where(valid, score, np.float32(-np.inf)), len(ids))
+        lowest = np.float32(-np.inf)
+        left = tuple(replace(rows, score=np.where(valid, rows.score, lowest)) for rows in ranked)
+        return _checked(job, left, len(ids))
 
-    def _take_best(self, start: int, scored: Scored, score: F32) -> None:
+    def _take_best(self, lane: KeptLane, start: int, scored: Scored, rows: Ranked) -> None:
         block, digests = self.samples.block, self.samples.digests
-        near = self.best.candidates(score)
+        near = lane.candidates(rows)
         if not len(near) and self.started:
             return
-        self.started = True  # one piece, even without rows, tells what shape the outputs have
-        at = near + start
-        found, own = score[near], digests[at]
+        at = near + start  # one piece, even without rows, tells what shape the outputs have
+        found, own = rows.score[near], digests[at]
         ties = rng.digest_hash(own, self.tie_key)
-        wins = self.best.wins(found, ties)
+        wins = lane.wins(found, ties, near, rows)
         if self.samples.held is not None and self.job.holdout_drawn:
             wins &= ~self.samples.held[at]
         if self.job.excluded is not None:
@@ -215,7 +219,11 @@ class _ShardScan:
         # Adding 0 makes -0.0 the 0.0 that it equals.
         found += np.float32(0)
         ids = take_ids(block.ids, digests, at)
-        self.best.add(Shortlist(ids, found, ties, *places(block, at), outputs))
+        group = np.zeros(len(near), np.int32) if rows.group is None else rows.group[near]
+        lane.best.add(Shortlist(ids, found, ties, *places(block, at), outputs, group))
+
+    def _shortlist(self) -> Shortlist:
+        return shortlists.concatenate([lane.shortlist() for lane in self.lanes])
 
 
 def _rows_of(values: F32, rows: I64) -> F32:
@@ -238,18 +246,35 @@ def _check_ids(exclude: RowIds | None, ids: RowIds) -> None:
         )
 
 
-def _checked(strategy: Strategy, score: F32, rows: int) -> F32:
+def _checked(job: ScanJob, ranked: tuple[Ranked, ...], rows: int) -> tuple[Ranked, ...]:
+    name = _name(job.strategy)
+    if len(ranked) != len(job.lanes):
+        raise ModelError(f"strategy {name} ranked rows for {len(ranked)} lanes; it has {len(job.lanes)}")
+    for lane, found in zip(job.lanes, ranked, strict=True):
+        _check_score(name, found.score, rows)
+        group = found.group
+        if group is None or not rows:
+            continue
+        within = group.shape == (rows,) and 0 <= group.min() <= group.max() < lane.groups
+        if not within or group.dtype != np.int32:
+            raise ModelError(
+                f"strategy {name} gave groups of shape {group.shape} and type {group.dtype}; it must give"
+                f" ({rows},) int32 from 0 to {lane.groups - 1}"
+            )
+    return ranked
+
+
+def _check_score(name: str, score: F32, rows: int) -> None:
     if score.shape != (rows,) or score.dtype != np.float32:
         raise ModelError(
-            f"strategy {_name(strategy)} gave scores of shape {score.shape} and type {score.dtype} for "
+            f"strategy {name} gave scores of shape {score.shape} and type {score.dtype} for "
             f"{rows} rows; it must give ({rows},) float32"
         )
     if rows and np.isnan(score.max()):
         raise ModelError(
-            f"strategy {_name(strategy)} gave NaN for {int(np.isnan(score).sum())} of {rows} rows "
+            f"strategy {name} gave NaN for {int(np.isnan(score).sum())} of {rows} rows "
             "whose inputs are finite; a score is a number, or -inf for a row that must not be picked"
         )
-    return score
 
 
 def _name(strategy: Strategy) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from lamplighter import shortlists
 from lamplighter.arrays import F32, I32, I64, U64, RowIds
-from lamplighter.strategies.base import Shortlist
+from lamplighter.strategies.base import Lane, Shortlist
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +85,10 @@ class ScanResult:
     scored: int
 
 
-def join(results: Sequence[ScanResult], m: int) -> ScanResult:
+def join(results: Sequence[ScanResult], lanes: Sequence[Lane]) -> ScanResult:
     """Merge results of distinct shards; associative and commutative. At least one is needed."""
     return ScanResult(
-        shortlist=shortlists.best([r.shortlist for r in results], m),
+        shortlist=shortlists.best_of_lanes([r.shortlist for r in results], lanes),
         holdout=join_rows([r.holdout for r in results]),
         sample=join_samples([r.sample for r in results]),
         rows=sum(r.rows for r in results),
@@ -97,15 +97,15 @@ def join(results: Sequence[ScanResult], m: int) -> ScanResult:
     )
 
 
-def merge(results: Sequence[ScanResult], m: int, paths: Sequence[str] = ()) -> ScanResult:
+def merge(results: Sequence[ScanResult], lanes: Sequence[Lane], paths: Sequence[str] = ()) -> ScanResult:
     """Merge the results of all shards, and check the ids in what comes out.
 
     Parameters
     ----------
     results
         Of distinct shards, in any order, at least one.
-    m
-        Size of the shortlist.
+    lanes
+        The lists of the shortlist.
     paths
         Paths of the pool's files by position, for messages.
 
@@ -115,7 +115,7 @@ def merge(results: Sequence[ScanResult], m: int, paths: Sequence[str] = ()) -> S
         One id stands on several rows of the shortlist or of the holdout. Checked on the end result
         alone, so that the outcome does not depend on how the pool was cut into shards.
     """
-    merged = join(results, m)
+    merged = join(results, lanes)
     shortlists.check_unique(merged.shortlist, paths)
     shortlists.check_unique(merged.holdout, paths)
     return merged

@@ -7,6 +7,7 @@ m of a union are the best m of the parts' best m, whatever the parts and whateve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from lamplighter.arrays import F32, I32, I64, U64, Bools, RowIds
 from lamplighter.errors import DuplicateRowIds
-from lamplighter.strategies.base import Shortlist
+from lamplighter.strategies.base import Lane, Shortlist
 
 #: Rows a running shortlist takes in beyond 2m before it is cut again, and the pieces it comes in.
 SLACK, PIECES = 16384, 512
@@ -51,6 +52,7 @@ def concatenate(parts: Sequence[Shortlist]) -> Shortlist:
         row_group=np.concatenate([part.row_group for part in filled]),
         row=np.concatenate([part.row for part in filled]),
         outputs={name: np.concatenate([part.outputs[name] for part in filled]) for name in filled[0].outputs},
+        lane=np.concatenate([part.lane for part in filled]),
     )
 
 
@@ -71,6 +73,31 @@ def best(parts: Sequence[Shortlist], m: int) -> Shortlist:
         near = np.flatnonzero(whole.score >= last)
         return whole.take(near[_ranking(whole, near)[:m]])
     return whole.take(_ranking(whole, np.arange(len(whole)))[:m])
+
+
+def best_of_lanes(parts: Sequence[Shortlist], lanes: Sequence[Lane]) -> Shortlist:
+    """Give the exact best rows of every lane, lane after lane, each best first.
+
+    Parameters
+    ----------
+    parts
+        At least one; scores as for `best`.
+    lanes
+        The lists to keep, at least one.
+    """
+    if len(lanes) == 1 and lanes[0].groups == 1:
+        return best(parts, lanes[0].rows)
+    whole = concatenate(parts)
+    order = _ranking(whole, np.arange(len(whole)))
+    order = order[np.argsort(whole.lane[order], kind="stable")]
+    lane = whole.lane[order]
+    place = np.arange(len(order)) - np.searchsorted(lane, lane)
+    return whole.take(order[place < _rows_wanted(lanes)[lane]])
+
+
+def _rows_wanted(lanes: Sequence[Lane]) -> I64:
+    """Give how many rows each numbered list keeps."""
+    return np.repeat([lane.rows for lane in lanes], [lane.groups for lane in lanes]).astype(np.int64)
 
 
 def _ranking(whole: Shortlist, rows: I64) -> I64:
@@ -182,6 +209,14 @@ class Placed(Protocol):
         """(n,) rows within the row group."""
 
 
+@dataclass(frozen=True)
+class _Places:
+    ids: RowIds
+    file: I32
+    row_group: I32
+    row: I64
+
+
 def check_unique(rows: Placed, paths: Sequence[str]) -> None:
     """Make sure that no id stands on two rows.
 
@@ -199,6 +234,13 @@ def check_unique(rows: Placed, paths: Sequence[str]) -> None:
     """
     if len(rows.ids.unique()) == len(rows.ids):
         return
+    places = np.stack([rows.file.astype(np.int64), rows.row_group.astype(np.int64), rows.row])
+    distinct = np.unique(places, axis=1, return_index=True)[1]
+    if len(distinct) < len(rows.ids):  # one row on several lists
+        ids = rows.ids.take(pa.array(distinct))
+        return check_unique(
+            _Places(ids, rows.file[distinct], rows.row_group[distinct], rows.row[distinct]), paths
+        )
     counted = rows.ids.value_counts()
     doubled = pc.min(counted.field("values").filter(pc.greater(counted.field("counts"), 1)))
     at = np.flatnonzero(np.asarray(pc.equal(rows.ids, doubled).to_numpy(zero_copy_only=False)))

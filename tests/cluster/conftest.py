@@ -16,7 +16,7 @@ from lamplighter.learner import fit
 from lamplighter.pool import Pool, take_manifest
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context
+from lamplighter.strategies.base import Context, Lane
 from lamplighter.testing.pools import write_pool
 
 ROWS, DIM, CLASSES, SEED, ROUND = 6000, 5, 3, 7, 2
@@ -44,19 +44,19 @@ def make_job(pool: Pool, name: str = "margin", **changes: Any) -> ScanJob:
     labels = np.asarray(x[:, :CLASSES].argmax(axis=1), np.int32)
     learner = LearnerConfig(name="sklearn.linear_model.LogisticRegression")
     model = fit(learner, x, labels, NAMES, seed=SEED, round=ROUND)
-    strategy = STRATEGIES.build(name).prepare(Context(SEED, ROUND, 50, ROWS, NAMES, x, labels))
+    strategy = STRATEGIES.build(name).prepare(Context(SEED, ROUND, 50, ROWS, NAMES, load=lambda: (x, labels)))
     parts: dict[str, Any] = {
         "holdout_key": rng.key(SEED, 0, "holdout"),
         "holdout_below": 2**64 // 50,
         "sample_key": rng.key(SEED, 0, "sample"),
         "sample_below": 2**64 // 20,
     }
-    return ScanJob(pool, model.scorer(), strategy, 100, SEED, ROUND, **(parts | changes))
+    return ScanJob(pool, model.scorer(), strategy, (Lane(100),), SEED, ROUND, **(parts | changes))
 
 
 def in_process(job: ScanJob) -> ScanResult:
     """Scan in this process, the whole pool in as few shards as files."""
-    return scan.merge([scan.scan_shard(job, shard) for shard in job.pool.shards()], job.m)
+    return scan.merge([scan.scan_shard(job, shard) for shard in job.pool.shards()], job.lanes)
 
 
 def fingerprint(result: ScanResult) -> tuple[object, ...]:

@@ -68,7 +68,7 @@ def test_a_cluster_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("lamplighter.cluster_start.CONNECT_TIMEOUT", 0.5)
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(ClusterError, match=address), cluster.connect(ClusterConfig(address=address)):
         pass
@@ -132,7 +132,7 @@ class Unhappy:
 
 
 def test_a_scheduler_that_is_gone_does_not_hide_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_dask", SimpleNamespace(Client=Unhappy))
+    monkeypatch.setattr("lamplighter.cluster_start._dask", SimpleNamespace(Client=Unhappy))
     config = ClusterConfig(address="tcp://127.0.0.1:1")
     with pytest.raises(ClusterError, match="the reason"), cluster.connect(config) as client:
         raise ClusterError("the reason")

@@ -16,7 +16,7 @@ from lamplighter.arrays import F32, I64, Bools, RowIds
 from lamplighter.learner.scoring import Kernel, Scored, Scorer
 from lamplighter.pool import Pool, PoolBlock, Shard
 from lamplighter.scan import ScanJob
-from lamplighter.strategies.base import Output, Strategy
+from lamplighter.strategies.base import Lane, Output, Strategy
 
 SEED, ROUND = 11, 4
 DIM, CLASSES = 3, 4
@@ -45,7 +45,8 @@ class MemoryPool:
     @property
     def manifest(self) -> Any:
         kind = "int64" if pa.types.is_integer(self.ids.type) else "string"
-        return SimpleNamespace(id_kind=kind, files=[SimpleNamespace(path="only.parquet")])
+        files = [SimpleNamespace(path="only.parquet")]
+        return SimpleNamespace(id_kind=kind, files=files, dim=self.features.shape[1])
 
     @property
     def groups(self) -> int:
@@ -120,7 +121,8 @@ def memory_pool(n: int = 400, *, text: bool = False, seed: int = 0, levels: int 
 def job(pool: MemoryPool, strategy: Strategy | None = None, **changes: Any) -> ScanJob:
     """Make a job over a pool in memory."""
     changes = {"scorer": None, "m": 25, "seed": SEED, "round": ROUND} | changes
-    return ScanJob(pool=cast(Pool, pool), strategy=strategy or Column(), **changes)
+    lanes = (Lane(m),) if (m := changes.pop("m", None)) is not None else changes.pop("lanes")
+    return ScanJob(pool=cast(Pool, pool), strategy=strategy or Column(), lanes=lanes, **changes)
 
 
 def oracle(pool: MemoryPool, score: F32, m: int, out: Sequence[object] = ()) -> I64:

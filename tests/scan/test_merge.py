@@ -41,12 +41,12 @@ def test_merging_is_associative_and_commutative(data: st.DataObject, text: bool,
     pool = memory_pool(300, text=text, levels=levels)
     task = job(pool, Entropy(), scorer=softmax(), m=m, holdout_below=2**61, sample_below=2**62)
     parts = [scan.scan_shard(task, pool.shard([g])) for g in range(pool.groups)]
-    together = scan.merge(parts, m)
+    together = scan.merge(parts, task.lanes)
     shuffled = data.draw(st.permutations(parts))
     while len(shuffled) > 1:
         size = data.draw(st.integers(2, len(shuffled)))
-        shuffled = [*shuffled[size:], scan.join(shuffled[:size], m)]
-    assert same(scan.merge(shuffled, m), together)
+        shuffled = [*shuffled[size:], scan.join(shuffled[:size], task.lanes)]
+    assert same(scan.merge(shuffled, task.lanes), together)
 
 
 def crowd(ids: list[object], score: list[float], tie: list[int]) -> Shortlist:

@@ -17,7 +17,7 @@ from lamplighter.arrays import F32, RowIds
 from lamplighter.errors import DuplicateRowIds, ModelError, PoolSchemaError
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context, Output, Strategy
+from lamplighter.strategies.base import Context, Lane, Output, Strategy
 from lamplighter.strategies.uncertainty import Entropy, entropy
 from tests.scan.pools import CLASSES, SEED, Column, MemoryPool, int_ids, job, memory_pool, oracle, softmax
 
@@ -26,7 +26,7 @@ def whole(task: ScanJob, sizes: list[int] | None = None) -> ScanResult:
     """Scan the pool in shards of so many row groups, and merge."""
     pool: Any = task.pool
     shards = pool.shards(sizes or [pool.groups])
-    return scan.merge([scan.scan_shard(task, s) for s in shards], task.m)
+    return scan.merge([scan.scan_shard(task, s) for s in shards], task.lanes)
 
 
 def cuts(groups: int, seed: int) -> list[int]:
@@ -83,7 +83,7 @@ def test_any_sharding_gives_the_same_for_every_strategy(name: str, text: bool) -
     strategy = STRATEGIES.build(name)
     task = job(pool, prepared(strategy, pool), scorer=softmax())
     plain = whole(task)
-    assert len(plain.shortlist) == task.m
+    assert len(plain.shortlist) == task.lanes[0].rows
     for seed in range(4):
         again = whole(
             replace(task, pool=cast(Any, replace(pool, block_rows=7 + seed))), cuts(pool.groups, seed)
@@ -97,7 +97,9 @@ def test_any_sharding_gives_the_same_for_every_strategy(name: str, text: bool) -
 def prepared(strategy: Strategy, pool: MemoryPool) -> Strategy:
     names = tuple(f"c{i}" for i in range(CLASSES))
     labels = np.arange(20, dtype=np.int32) % CLASSES
-    return strategy.prepare(Context(SEED, 4, 10, len(pool.ids), names, pool.features[:20], labels))
+    return strategy.prepare(
+        Context(SEED, 4, 10, len(pool.ids), names, load=lambda: (pool.features[:20], labels))
+    )
 
 
 def test_random_reads_no_features() -> None:
@@ -254,7 +256,7 @@ def test_an_id_on_two_rows_is_named_with_both_places() -> None:
     pool = doubled(pa.array(ids, pa.int64()))
     results = [scan.scan_shard(job(pool, m=200), s) for s in pool.shards([1, 3])]
     with pytest.raises(DuplicateRowIds) as raised:
-        scan.merge(results, 200, ["day/a.parquet"])
+        scan.merge(results, [Lane(200)], ["day/a.parquet"])
     assert f"the id {ids[20]} stands on several rows" in str(raised.value)
     assert "row 20 of row group 0 of day/a.parquet and row 20 of row group 3 of day/a.parquet" in str(
         raised.value

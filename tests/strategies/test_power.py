@@ -14,6 +14,7 @@ from lamplighter.errors import ConfigError
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Block, Output, Shortlist
 from lamplighter.strategies.power import PowerMargin
+from lamplighter.testing.strategy_round import context
 
 
 def proba_of(scores: list[float] | F64) -> F32:
@@ -58,8 +59,8 @@ def test_inclusion_probabilities_estimate_the_pool() -> None:
     sizes, totals = [], []
     for seed in range(200):
         shortlist = drawn(strategy, proba, seed)
-        picked = np.arange(k)
-        pi = strategy.explain(shortlist.take(np.arange(2 * k)), picked)["inclusion_probability"]
+        choice = strategy.choose(shortlist.take(np.arange(2 * k)), context(k))
+        pi = choice.columns["inclusion_probability"]
         sizes.append(np.sum(1 / pi))
         totals.append(np.sum(scores[shortlist.row[:k]] / pi))
     for estimates, truth in ((sizes, n), (totals, scores.sum())):
@@ -70,7 +71,7 @@ def test_inclusion_probabilities_estimate_the_pool() -> None:
 def test_explain_by_hand() -> None:
     strategy = PowerMargin(floor=0.5)
     shortlist = drawn(strategy, proba_of([0.0, 1.0, 1.0, 0.0]), seed=4)
-    columns = strategy.explain(shortlist, np.arange(2))
+    columns = strategy.choose(shortlist, context(2)).columns
     tau = np.exp(-float(shortlist.score[2]))
     assert columns["power_tau"] == pytest.approx([tau, tau])
     assert columns["power_rank"].tolist() == [1, 2]
@@ -81,11 +82,12 @@ def test_explain_by_hand() -> None:
 
 def test_a_batch_of_the_whole_pool_is_certain() -> None:
     shortlist = drawn(PowerMargin(), proba_of([0.1, 0.9]), seed=1)
-    assert PowerMargin().explain(shortlist, np.arange(2))["inclusion_probability"].tolist() == [1, 1]
+    columns = PowerMargin().choose(shortlist, context(2)).columns
+    assert columns["inclusion_probability"].tolist() == [1, 1]
 
 
 def test_the_shortlist_holds_the_row_after_the_last_pick() -> None:
-    assert all(PowerMargin.oversample * k >= k + 1 for k in (1, 2, 1000))
+    assert all(PowerMargin().oversample * k >= k + 1 for k in (1, 2, 1000))
 
 
 def test_beta_zero_is_random_and_a_large_beta_is_margin() -> None:

@@ -11,7 +11,9 @@ from lamplighter.arrays import F32
 from lamplighter.errors import ConfigError, UnknownName
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Block, Output, Shortlist
-from lamplighter.strategies.representative import Representative, standardised
+from lamplighter.strategies.geometry import standardised
+from lamplighter.strategies.representative import Representative
+from lamplighter.testing.strategy_round import context
 
 
 def shortlist_of(x: F32) -> Shortlist:
@@ -50,13 +52,13 @@ def test_every_blob_gets_a_pick_and_the_largest_comes_first() -> None:
     centres = draws.normal(scale=50, size=(5, 8))
     x = (centres[blob] + draws.normal(size=(len(blob), 8))).astype(np.float32)
     order = draws.permutation(len(blob))
-    picked = Representative().choose(shortlist_of(x[order]), 5, np.random.default_rng(1))
+    picked = Representative().choose(shortlist_of(x[order]), context(5)).positions
     assert blob[order][picked].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_the_pick_is_the_row_nearest_to_the_centre() -> None:
     x = np.array([[-1, 0], [1, 0], [0.1, 0], [99, 0], [101, 0], [100.2, 0.0]], np.float32)
-    picked = Representative().choose(shortlist_of(x), 2, np.random.default_rng(0))
+    picked = Representative().choose(shortlist_of(x), context(2)).positions
     assert sorted(picked.tolist()) == [2, 5]
 
 
@@ -65,22 +67,22 @@ def test_features_on_different_scales_count_alike() -> None:
     signal = np.repeat([0.0, 1e-3], 100)
     noise = draws.normal(scale=1e3, size=200)
     x = np.column_stack([signal, np.repeat(noise[:1], 200)]).astype(np.float32)
-    picked = Representative().choose(shortlist_of(x), 2, draws)
+    picked = Representative().choose(shortlist_of(x), context(2)).positions
     assert sorted(signal[picked].tolist()) == [0.0, 1e-3]
 
 
 def test_fewer_distinct_rows_than_wanted_still_fill_the_batch() -> None:
     x = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
-    picked = Representative().choose(shortlist_of(x), 30, np.random.default_rng(0))
+    picked = Representative().choose(shortlist_of(x), context(30)).positions
     assert len(set(picked.tolist())) == 30
     assert {int(row) // 20 for row in picked[:3]} == {0, 1, 2}
 
 
 def test_the_sample_bounds_what_is_clustered() -> None:
     x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
-    picked = Representative(sample=100).choose(shortlist_of(x), 20, np.random.default_rng(0))
+    picked = Representative(sample=100).choose(shortlist_of(x), context(20)).positions
     assert picked.max() < 100
-    assert len(Representative(sample=10).choose(shortlist_of(x), 20, np.random.default_rng(0))) == 20
+    assert len(Representative(sample=10).choose(shortlist_of(x), context(20)).positions) == 20
 
 
 def test_standardised() -> None:
@@ -96,7 +98,7 @@ def test_representatives_cover_better_than_random_rows() -> None:
         gaps = np.linalg.norm(x[:, None] - x[None, np.asarray(picked)], axis=2)
         return float(gaps.min(axis=1).mean())
 
-    chosen = distance(Representative().choose(shortlist_of(x), 30, draws))
+    chosen = distance(Representative().choose(shortlist_of(x), context(30)).positions)
     assert all(chosen < distance(draws.permutation(600)[:30]) for _ in range(20))
 
 

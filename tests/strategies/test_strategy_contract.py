@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lamplighter.arrays import F32, I64
+from lamplighter.arrays import F32
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Block, Shortlist, Strategy
+from lamplighter.strategies.base import Block, Choice, Context, Shortlist, Strategy
 from lamplighter.strategies.power import PowerMargin
 from lamplighter.strategies.representative import Representative
 from lamplighter.testing import strategies as contract
@@ -54,8 +54,8 @@ class Repeating(Strategy):
     def score(self, block: Block) -> F32:
         return np.zeros(len(block), np.float32)
 
-    def choose(self, shortlist: Shortlist, k: int, generator: np.random.Generator) -> I64:
-        return np.zeros(k, np.int64)
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        return Choice(np.zeros(context.k, np.int64))
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Moody(Strategy):
     def score(self, block: Block) -> F32:
         return np.zeros(len(block), np.float32)
 
-    def choose(self, shortlist: Shortlist, k: int, generator: np.random.Generator) -> I64:
-        return np.random.default_rng().permutation(len(shortlist))[:k]
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        return Choice(np.random.default_rng().permutation(len(shortlist))[: context.k])
 
 
 BREAKERS = [
@@ -96,7 +96,7 @@ BREAKERS = [
     (Repeating(), contract.constant_scores_are_enough),
     (Mutating(), contract.inputs_are_not_mutated),
     (Undefined(), contract.scores_are_float32_and_ordered),
-    (Moody(), contract.same_generator_same_picks),
+    (Moody(), contract.same_context_same_picks),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +17,9 @@ from lamplighter.rounds import Artifact, ScoreDone, TrainDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
 from lamplighter.standing import WHOLE, Standing
 from lamplighter.steps.shortlist_file import shortlist_table
-from lamplighter.steps.wanted import strategy_of, wanted
-from lamplighter.strategies.base import Strategy
+from lamplighter.steps.wanted import context_of, strategy_of, wanted
+from lamplighter.strategies.base import Lane, Strategy
+from lamplighter.survey import PoolSurvey
 
 #: Rows of the fixed hash sample on which two models are compared; their share of a large pool is
 #: halved as it doubles, so that the samples of two rounds are nested.
@@ -29,10 +31,11 @@ def score(standing: Standing) -> ScoreDone:
     started = datetime.now(UTC)
     name, strategy = strategy_of(standing)
     model = standing.model(standing.current(TrainDone))
-    shards = standing.pool.shards()
-    job = _job(standing, strategy, model)
+    shards, rows = standing.pool.shards(), max(wanted(standing).rows, 1)
     with standing.driver.cluster() as client:
-        result = cluster.scan_pool(client, job, shards, tell)
+        survey = PoolSurvey.on(client, standing.pool, standing.driver.campaign.seed, standing.number)
+        ready = strategy.prepare(context_of(standing, rows, survey=survey))
+        result = cluster.scan_pool(client, _job(standing, ready, model), shards, tell)
     sample = sample_table(result.sample) if model else None
     return ScoreDone(
         shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
@@ -53,13 +56,13 @@ def score(standing: Standing) -> ScoreDone:
 
 def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob:
     campaign, drawn = standing.driver.campaign, holdout_is_drawn(standing)
-    m = shortlist_rows(standing, strategy)
+    # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
+    more = 0 if drawn else _most_holdout_rows(standing)
     return ScanJob(
         pool=standing.pool,
         scorer=model.scorer() if model else None,
         strategy=strategy,
-        # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
-        m=m if drawn else m + _most_holdout_rows(standing),
+        lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes_of(standing, strategy)),
         seed=campaign.seed,
         round=standing.number,
         exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
@@ -71,9 +74,9 @@ def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob
     )
 
 
-def shortlist_rows(standing: Standing, strategy: Strategy) -> int:
-    """Give the size of the shortlist that the strategy chooses from."""
-    return max(strategy.oversample * wanted(standing).rows, 1)
+def lanes_of(standing: Standing, strategy: Strategy) -> tuple[Lane, ...]:
+    """Give the lists of the shortlist that the strategy chooses from."""
+    return strategy.lanes(max(wanted(standing).rows, 1))
 
 
 def holdout_is_drawn(standing: Standing) -> bool:

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lamplighter import rng, tables
+from lamplighter import shortlists, tables
 from lamplighter.arrays import I64
 from lamplighter.config import thaw
 from lamplighter.driver import stamp
+from lamplighter.errors import ModelError
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.steps.score import holdout_is_drawn, shortlist_rows
+from lamplighter.steps.score import holdout_is_drawn, lanes_of
 from lamplighter.steps.shortlist_file import read_shortlist
-from lamplighter.steps.wanted import Wanted, strategy_of, wanted
-from lamplighter.strategies.base import Output, Shortlist, Strategy
+from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
+from lamplighter.strategies.base import Choice, Output, Shortlist, Strategy
 
 _PLACE = ("file", "row_group", "row")
 
@@ -43,7 +44,8 @@ def select_batch(standing: Standing) -> SelectDone:
         holdout_rows=len(holdout.rows),
         holdout_below=drawn.below,
         wanted=goal.rows,
-        notices=(*holdout.notices, *_notices(goal, len(picked.rows))),
+        notices=(*holdout.notices, *_notices(goal, len(picked.rows)), *picked.choice.notices),
+        facts=dict(picked.choice.facts),
         **stamp(number, started),
     )
 
@@ -76,22 +78,32 @@ class _Holdout:
 
 @dataclass(frozen=True)
 class _Picked:
-    """The chosen rows, best first, and what the strategy records of each."""
+    """The chosen rows, best first, and what the strategy says of them."""
 
     rows: Shortlist
-    recorded: dict[str, Any]
+    choice: Choice
 
 
 def _picked(standing: Standing, strategy: Strategy, goal: Wanted, drawn: _Holdout) -> _Picked:
-    done, campaign = standing.current(ScoreDone), standing.driver.campaign
+    done = standing.current(ScoreDone)
     shortlist = read_shortlist(tables.from_parquet(standing.read(done.shortlist)))
     if not holdout_is_drawn(standing):
         held = tables.is_in(shortlist.ids, tables.ids_of(drawn.rows))
-        shortlist = shortlist.take(np.flatnonzero(~held)[: shortlist_rows(standing, strategy)])
-    generator = rng.generator(campaign.seed, standing.number, "choose")
-    nothing = np.empty(0, np.int64)
-    positions = strategy.choose(shortlist, goal.rows, generator) if goal.rows else nothing
-    return _Picked(shortlist.take(positions), strategy.explain(shortlist, positions))
+        free = shortlist.take(np.flatnonzero(~held))
+        shortlist = shortlists.best_of_lanes([free], lanes_of(standing, strategy))
+    if not goal.rows:
+        return _Picked(shortlist.take(np.empty(0, np.int64)), Choice(np.empty(0, np.int64)))
+    with standing.driver.workers() as workers:
+        choice = strategy.choose(shortlist, context_of(standing, goal.rows, workers=workers))
+    return _Picked(_distinct(shortlist, choice, strategy), choice)
+
+
+def _distinct(shortlist: Shortlist, choice: Choice, strategy: Strategy) -> Shortlist:
+    """Give the picked rows; a row that a faulty strategy picked twice would be paid for twice."""
+    rows = shortlist.take(choice.positions)
+    if len(rows.ids.unique()) < len(rows):
+        raise ModelError(f"strategy {type(strategy).__name__} picked a row twice; a batch has distinct rows")
+    return rows
 
 
 def _drawn_holdout(standing: Standing) -> _Holdout:
@@ -135,7 +147,7 @@ def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
     if Output.PROBA in rows.outputs and len(rows):
         columns["predicted"] = pa.array(classes).take(pa.array(rows.proba.argmax(axis=1)))
         columns["proba"] = tables.vector_column(rows.proba)
-    return pa.table(columns | {key: pa.array(v) for key, v in picked.recorded.items()})
+    return pa.table(columns | {key: pa.array(v) for key, v in picked.choice.columns.items()})
 
 
 def _join(standing: Standing, holdout: Any, batch: Any) -> Any:

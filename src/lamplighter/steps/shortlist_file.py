@@ -11,11 +11,11 @@ from lamplighter import tables
 from lamplighter.arrays import F32
 from lamplighter.strategies.base import Output, Shortlist
 
-_COLUMNS = ("score", "tie", "file", "row_group", "row")
+_COLUMNS = ("score", "tie", "file", "row_group", "row", "lane")
 
 
 def shortlist_table(shortlist: Shortlist) -> Any:
-    """Give the table: id, score, tie, file, row_group, row, and each output as a list column."""
+    """Give the table: id, score, tie, file, row_group, row, lane, and each output as a list column."""
     columns = {"id": shortlist.ids} | {name: pa.array(getattr(shortlist, name)) for name in _COLUMNS}
     for output, values in shortlist.outputs.items():
         columns[output.value] = tables.vector_column(
@@ -35,5 +35,6 @@ def read_shortlist(table: Any) -> Shortlist:
         if output.value in table.column_names:
             shape = tuple(int(n) for n in shapes[output.value].split(","))
             outputs[output] = tables.matrix(table.column(output.value)).reshape(-1, *shape)
-    values = {name: np.asarray(table.column(name).to_numpy()) for name in _COLUMNS}
+    written = [name for name in _COLUMNS if name in table.column_names]  # the first format had no lanes
+    values = {name: np.asarray(table.column(name).to_numpy()) for name in written}
     return Shortlist(ids=tables.ids_of(table), outputs=outputs, **values)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lamplighter.arrays import F32, I32
 from lamplighter.driver import affordable_labels
 from lamplighter.rounds import CollectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.strategies.base import Context, Output, Strategy
+from lamplighter.strategies.base import Context, Output, Strategy, Survey, Workers
 
 
 @dataclass(frozen=True)
@@ -62,25 +63,34 @@ def _affordable(standing: Standing, collected: CollectDone) -> int | None:
 
 
 def strategy_of(standing: Standing) -> tuple[str, Strategy]:
-    """Give the round's strategy, prepared, with its name: the cold start as long as there is no model."""
+    """Give the round's strategy with its name: the cold start as long as there is no model."""
     campaign, driver = standing.driver.campaign, standing.driver
-    trained = standing.current(TrainDone).model is not None
-    name, strategy = (
-        (campaign.strategy.name, driver.strategy)
-        if trained
-        else (campaign.cold_start.name, driver.cold_start)
-    )
-    rows = standing.training
-    context = Context(
+    if standing.current(TrainDone).model is None:
+        return campaign.cold_start.name, driver.cold_start
+    return campaign.strategy.name, driver.strategy
+
+
+def context_of(
+    standing: Standing, k: int, *, survey: Survey | None = None, workers: Workers | None = None
+) -> Context:
+    """Give what a strategy may know of the round, for a batch of k rows."""
+    campaign = standing.driver.campaign
+
+    def load() -> tuple[F32, I32]:
+        rows = standing.training
+        return rows.x, rows.label
+
+    return Context(
         seed=campaign.seed,
         round=standing.number,
-        k=max(wanted(standing).rows, 1),
+        k=k,
         rows=standing.pool.manifest.rows,
         classes=campaign.classes,
-        labelled=rows.x if len(rows) else None,
-        labels=rows.label if len(rows) else None,
+        embedding=isinstance(campaign.pool.features, str),
+        load=load,
+        survey=survey,
+        workers=workers,
     )
-    return name, strategy.prepare(context)
 
 
 def needs_model(strategy: Strategy) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ import pyarrow as pa
 from lamplighter import rng
 from lamplighter.arrays import F32, F64, I32, I64, U64, RowIds
 from lamplighter.errors import ConfigError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Output(Enum):
@@ -23,11 +27,29 @@ class Output(Enum):
     LOGITS = "logits"  #: (n, C) float32 before the softmax
     COMMITTEE = "committee"  #: (n, M, C) float32 probabilities of M members
     EMBEDDING = "embedding"  #: (n, D) float32 features
+    LAST_LAYER = "last_layer"  #: (n, H) float32 what enters the model's last layer, without the bias
+
+
+class Survey(Protocol):
+    """Extra passes over the pool, before the scan."""
+
+    def sample(self, rows: int) -> F32:
+        """Give the (min(rows, pool), D) features of a simple random sample, ordered by keyed hash."""
+
+    def mean_direction(self) -> F64:
+        """Give the mean of x / |x| over the pool, (D,); rows of zeros count as 0. Free of any order."""
+
+
+class Workers(Protocol):
+    """Runs one function over many inputs."""
+
+    def __call__(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Give function(item) of every item, in their order."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What is known before the scan of a round.
+    """What is known of a round, when a strategy is prepared and when it chooses.
 
     Attributes
     ----------
@@ -39,10 +61,15 @@ class Context:
         Rows in the pool's manifest.
     classes
         C class names, in the order of every probability column.
-    labelled
-        (l, D) float32 features of the labelled rows outside the holdout.
-    labels
-        (l,) int32 positions in `classes`.
+    embedding
+        Whether the features are one vector with a geometry of its own; False for columns of a table,
+        each with its unit.
+    load
+        Gives the features (l, D) float32 and labels (l,) int32 of the labelled rows; None for none.
+    survey
+        Passes over the pool; only when a strategy is prepared.
+    workers
+        Where `map` runs; None for here.
     """
 
     seed: int
@@ -50,8 +77,33 @@ class Context:
     k: int
     rows: int
     classes: tuple[str, ...]
-    labelled: F32 | None = None
-    labels: I32 | None = None
+    embedding: bool = True
+    load: Callable[[], tuple[F32, I32]] | None = None
+    survey: Survey | None = None
+    workers: Workers | None = None
+
+    @cached_property
+    def _labelled(self) -> tuple[F32, I32]:
+        # Loaded when asked for: most strategies do not, and the labelled rows of a year are many.
+        return self.load() if self.load else (np.empty((0, 0), np.float32), np.empty(0, np.int32))
+
+    @property
+    def labelled(self) -> F32:
+        """(l, D) float32 features of the labelled rows outside the holdout; l may be 0."""
+        return self._labelled[0]
+
+    @property
+    def labels(self) -> I32:
+        """(l,) int32 positions in `classes`."""
+        return self._labelled[1]
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Give random numbers keyed by (seed, round, purpose)."""
+        return rng.generator(self.seed, self.round, purpose)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Give function(item) of every item, in their order; on the workers, where there are any."""
+        return self.workers(function, items) if self.workers else [function(item) for item in items]
 
 
 @dataclass(frozen=True)
@@ -85,8 +137,24 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Lane:
+    """One list that a scan keeps: the exact best `rows` of each of `groups` groups."""
+
+    rows: int
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A block's rows as one lane sees them: (n,) scores, -inf for never, and (n,) groups, if it has any."""
+
+    score: F32
+    group: I32 | None = None
+
+
+@dataclass(frozen=True)
 class Shortlist:
-    """The exact top rows of the pool, best first: by score, then keyed hash, then id.
+    """The exact top rows of the pool, best first: by lane, score, then keyed hash, then id.
 
     Attributes
     ----------
@@ -100,6 +168,9 @@ class Shortlist:
         (m,) where each row lies: position of its file in the manifest, row group, row within it.
     outputs
         What the strategy requires, rows along axis 0.
+    lane
+        (m,) number of the list that a row is on: 0 where the strategy has one. A lane of g groups takes
+        g numbers. A row is on several lists if it won on several, once on each.
     """
 
     ids: RowIds
@@ -109,9 +180,18 @@ class Shortlist:
     row_group: I32
     row: I64
     outputs: Mapping[Output, F32] = field(default_factory=dict)
+    lane: I32 = field(default_factory=lambda: np.empty(0, np.int32))
+
+    def __post_init__(self) -> None:
+        if len(self.lane) != len(self.ids):
+            object.__setattr__(self, "lane", np.zeros(len(self.ids), np.int32))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def on(self, lane: int) -> I64:
+        """Give the positions of the rows on one list, best first."""
+        return np.flatnonzero(self.lane == lane)
 
     @property
     def proba(self) -> F32:
@@ -133,22 +213,61 @@ class Shortlist:
             row_group=self.row_group[positions],
             row=self.row[positions],
             outputs={name: np.take(array, positions, axis=0) for name, array in self.outputs.items()},
+            lane=self.lane[positions],
         )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The batch.
+
+    Attributes
+    ----------
+    positions
+        (<= k,) int64 distinct positions in the shortlist, most wanted first; no row twice.
+    columns
+        What to record beside each pick (inclusion probabilities, say): name -> one value a pick.
+    facts
+        Numbers about the whole batch (a certificate, say), for the record of the round; JSON-ready.
+    notices
+        What could not be done as it was asked, in sentences.
+    """
+
+    positions: I64
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 class Strategy(ABC):
     """Decides which rows are worth a label.
 
-    Subclasses are frozen dataclasses; their fields are the parameters in the campaign file. `score`
-    runs on the workers over the whole pool, `choose` runs once on the shortlist.
+    Subclasses are frozen dataclasses; their fields are the parameters in the campaign file. A subclass
+    sets `requires` and `oversample` as plain class attributes, without an annotation, which would make
+    them fields; or as properties, where they depend on a parameter.
+
+    `prepare` runs on the driver before the scan, `score` on the workers over the whole pool. `choose`
+    runs later, maybe in another process, and on a strategy that is not prepared: what it needs is in
+    the shortlist or the context.
     """
 
-    requires: ClassVar[frozenset[Output]] = frozenset({Output.PROBA})
-    oversample: ClassVar[int] = 1  #: the shortlist holds oversample * k rows
+    @property
+    def requires(self) -> frozenset[Output]:
+        """What it reads of every row."""
+        return frozenset({Output.PROBA})
+
+    @property
+    def oversample(self) -> int:
+        """The shortlist holds so many rows for each row of the batch."""
+        return 1
 
     def prepare(self, context: Context) -> Self:
-        """Give the strategy with what this round's scan needs; called once, on the driver."""
+        """Give the strategy with what this round's scan needs; called once."""
         return self
+
+    def lanes(self, k: int) -> tuple[Lane, ...]:
+        """Give the lists that the scan keeps for a batch of k; the same before and after `prepare`."""
+        return (Lane(self.oversample * k),)
 
     @abstractmethod
     def score(self, block: Block) -> F32:
@@ -157,13 +276,13 @@ class Strategy(ABC):
         Row-wise by law: a row's score depends on the row, the model and the round alone.
         """
 
-    def choose(self, shortlist: Shortlist, k: int, generator: np.random.Generator) -> I64:
-        """Pick min(k, m) distinct positions of the shortlist, most wanted first."""
-        return np.arange(min(k, len(shortlist)), dtype=np.int64)
+    def rank(self, block: Block) -> tuple[Ranked, ...]:
+        """Rank rows for every lane; row-wise, like `score`, of which it is made where there is one lane."""
+        return (Ranked(self.score(block)),)
 
-    def explain(self, shortlist: Shortlist, picked: I64) -> dict[str, Any]:
-        """Give columns to record beside each pick (inclusion probabilities, say): name -> (k,)."""
-        return {}
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        """Pick min(context.k, rows) distinct rows of the shortlist, most wanted first."""
+        return Choice(np.arange(min(context.k, len(shortlist)), dtype=np.int64))
 
 
 def require(condition: bool, message: str | Callable[[], str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class Random(Strategy):
     O(n) time, no model needed, 8 bytes per row of the block for the draw.
     """
 
-    requires: ClassVar[frozenset[Output]] = frozenset()
+    requires = frozenset[Output]()
 
     def score(self, block: Block) -> F32:
         """Give the keyed draws: (n,) float32 in [0, 1]."""

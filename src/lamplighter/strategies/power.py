@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 
-from lamplighter.arrays import F32, F64, I64
-from lamplighter.strategies.base import Block, Shortlist, Strategy, require
+from lamplighter.arrays import F32, F64
+from lamplighter.strategies.base import Block, Choice, Context, Shortlist, Strategy, require
 from lamplighter.strategies.uncertainty import margin
 
 
@@ -27,7 +26,7 @@ class PowerMargin(Strategy):
 
     The (k+1)-th key makes the inclusion probability of every pick known: with tau = exp(-key_(k+1)),
     a row is picked iff its exponential variable exp(-G) is below w * tau, so pi = 1 - exp(-w * tau)
-    (bottom-k sampling). `explain` records them: sum of 1 / pi over the batch estimates the number of
+    (bottom-k sampling). The batch records them: sum of 1 / pi over the batch estimates the number of
     rows in the pool, sum of y / pi any pool total of y.
 
     O(nC) time, O(n) memory; the shortlist holds 2k rows, of which k + 1 are used. Kirsch et al. 2023,
@@ -44,7 +43,7 @@ class PowerMargin(Strategy):
         by the factor 1 / floor.
     """
 
-    oversample: ClassVar[int] = 2
+    oversample = 2
 
     beta: float = 1.0
     floor: float = 0.01
@@ -64,18 +63,19 @@ class PowerMargin(Strategy):
         scores = np.clip(margin(proba).astype(np.float64), 0, 1)
         return (1 - self.floor) * scores**self.beta + self.floor
 
-    def explain(self, shortlist: Shortlist, picked: I64) -> dict[str, Any]:
-        """Give weight, rank by key (from 1), tau and inclusion probability of each pick.
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        """Pick the largest keys; record weight, rank by key (from 1), tau and inclusion probability.
 
         A batch that took the whole shortlist took the whole pool: every inclusion probability is 1.
         """
+        picked = np.arange(min(context.k, len(shortlist)), dtype=np.int64)
         weight = self.weights(shortlist.proba[picked])
-        left = np.ones(len(shortlist), bool)
-        left[picked] = False
-        tau = np.exp(-shortlist.score[left].astype(np.float64).max()) if left.any() else np.inf
-        return {
+        left = shortlist.score[len(picked) :].astype(np.float64)
+        tau = np.exp(-left.max()) if len(left) else np.inf
+        columns = {
             "power_weight": weight,
-            "power_rank": np.asarray(picked, np.int64) + 1,
+            "power_rank": picked + 1,
             "power_tau": np.full(len(picked), tau),
             "inclusion_probability": -np.expm1(-weight * tau),
         }
+        return Choice(picked, columns)

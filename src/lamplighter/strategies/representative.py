@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from lamplighter.arrays import F32, F64, I64
-from lamplighter.strategies.base import Block, Output, Shortlist, Strategy, require
+from lamplighter.strategies.base import Block, Choice, Context, Output, Shortlist, Strategy, require
+from lamplighter.strategies.geometry import standardised
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Representative(Strategy):
         The most passes of k-means over the sample.
     """
 
-    requires: ClassVar[frozenset[Output]] = frozenset({Output.EMBEDDING})
-    oversample: ClassVar[int] = 20
+    requires = frozenset({Output.EMBEDDING})
+    oversample = 20
 
     sample: int = 50_000
     passes: int = 10
@@ -47,26 +47,17 @@ class Representative(Strategy):
         """Give the keyed draws: (n,) float32 in [0, 1]."""
         return block.uniform("representative").astype(np.float32)
 
-    def choose(self, shortlist: Shortlist, k: int, generator: np.random.Generator) -> I64:
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
         """Pick min(k, m) rows of the shortlist, the one that stands for most others first."""
+        k = context.k
         rows = min(len(shortlist), max(k, self.sample))
         if k >= rows:
-            return np.arange(rows, dtype=np.int64)
+            return Choice(np.arange(rows, dtype=np.int64))
         x = standardised(shortlist.embedding[:rows])
-        picked = _nearest_to_centres(x, k, self.passes, int(generator.integers(2**31)))
+        seed = int(context.generator("choose").integers(2**31))
+        picked = _nearest_to_centres(x, k, self.passes, seed)
         rest = np.setdiff1d(np.arange(rows, dtype=np.int64), picked)
-        return np.concatenate([picked, rest[: k - len(picked)]])
-
-
-def standardised(x: F32) -> F32:
-    """Shift and scale every column to mean 0 and deviation 1: (n, D) float32; constants become 0."""
-    mean = x.mean(axis=0, dtype=np.float64)
-    deviation = x.std(axis=0, dtype=np.float64)
-    # A constant column leaves rounding noise as its deviation; scaling that up would invent structure.
-    constant = deviation <= 1e-7 * np.abs(mean)
-    deviation[constant] = np.inf
-    scaled: F32 = ((x - mean) / deviation).astype(np.float32)
-    return scaled
+        return Choice(np.concatenate([picked, rest[: k - len(picked)]]))
 
 
 def _nearest_to_centres(x: F32, k: int, passes: int, seed: int) -> I64:

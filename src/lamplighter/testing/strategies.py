@@ -9,29 +9,37 @@ In a test of another package::
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lamplighter import rng
-from lamplighter.arrays import F32, I64
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Block, Context, Output, Shortlist, Strategy
+from lamplighter.strategies.base import Block, Lane, Strategy
 from lamplighter.testing.contract import Case, hold
+from lamplighter.testing.strategy_round import (
+    BATCH,
+    ROWS,
+    block,
+    chosen,
+    context,
+    pick,
+    prepared,
+    rows_of,
+    shortlist,
+    split,
+)
 
-SEED, ROUND = 20240229, 3
-ROWS, CLASSES, FEATURES, BATCH = 600, 4, 3, 20
 _CHILD = (
     "import pickle, sys; strategy, block = pickle.load(sys.stdin.buffer); "
-    "sys.stdout.buffer.write(strategy.score(block).tobytes())"
+    "sys.stdout.buffer.write(b''.join(lane.score.tobytes() for lane in strategy.rank(block)))"
 )
 
 
@@ -46,123 +54,46 @@ def cases(strategies: Mapping[str, Strategy] | None = None) -> list[Case]:
     ]
 
 
-def block(rows: int = ROWS, classes: int = CLASSES, *, constant: bool = False) -> Block:
-    """Make a block as the scan does: class-major, read-only; `constant` repeats one row."""
-    draws = np.random.default_rng(7)
-    logits = draws.normal(scale=2, size=(rows, 3, classes))
-    embedding = draws.normal(size=(rows, FEATURES)) * [1.0, 10.0, 0.1]
-    if constant:
-        logits[:], embedding[:] = logits[0], embedding[0]
-    committee = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-    ids = pa.array(draws.permutation(rows * 3)[:rows], pa.int64())
-    outputs = {
-        Output.PROBA: committee[:, 0],
-        Output.LOGITS: logits[:, 0],
-        Output.COMMITTEE: committee,
-        Output.EMBEDDING: embedding,
-    }
-    return Block(ids, {name: _frozen(values) for name, values in outputs.items()}, SEED, ROUND)
-
-
-def rows_of(whole: Block, positions: I64, order: str = "F") -> Block:
-    """Give the rows at `positions`, in Fortran (class-major) or C order."""
-    outputs = {name: _frozen(array[positions], order) for name, array in whole.outputs.items()}
-    return replace(whole, ids=whole.ids.take(pa.array(positions)), outputs=outputs)
-
-
-def shortlist(strategy: Strategy, shards: Iterable[Block], size: int) -> Shortlist:
-    """Scan plainly: score each shard, keep its best `size`, merge, keep the best `size` of all."""
-    parts = [_best(strategy, shard, size) for shard in shards]
-    merged = Shortlist(
-        ids=pa.concat_arrays([part.ids for part in parts]),
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("score", "tie", "file", "row_group", "row")
-        },
-        outputs={name: np.concatenate([part.outputs[name] for part in parts]) for name in parts[0].outputs},
-    )
-    return merged.take(_ranking(merged)[:size])
-
-
-def pick(strategy: Strategy, shards: Iterable[Block], k: int) -> list[int]:
-    """Select a batch of k ids from shards, as a round does."""
-    ready = prepared(strategy, k)
-    best = shortlist(ready, shards, max(k, ready.oversample * k))
-    positions = ready.choose(best, k, rng.generator(SEED, ROUND, "choose"))
-    picked: list[int] = best.ids.take(pa.array(positions)).to_pylist()
-    return picked
-
-
-def prepared(strategy: Strategy, k: int = BATCH) -> Strategy:
-    """Give the strategy as the driver prepares it for a round."""
-    labelled = block(30)
-    return strategy.prepare(
-        Context(
-            seed=SEED,
-            round=ROUND,
-            k=k,
-            rows=ROWS,
-            classes=tuple(f"class {c}" for c in range(CLASSES)),
-            labelled=labelled.embedding,
-            labels=np.arange(30, dtype=np.int32) % CLASSES,
-        )
-    )
-
-
-def _frozen(values: object, order: str = "F") -> F32:
-    array = np.array(values, dtype=np.float32, order="C" if order == "C" else "F")
-    array.flags.writeable = False
-    return array
-
-
-def _best(strategy: Strategy, shard: Block, size: int) -> Shortlist:
-    n = len(shard)
-    scored = Shortlist(
-        ids=shard.ids,
-        score=strategy.score(shard),
-        tie=rng.row_hash(shard.ids, rng.key(SEED, ROUND, "tie")),
-        file=np.zeros(n, np.int32),
-        row_group=np.zeros(n, np.int32),
-        row=np.arange(n, dtype=np.int64),
-        outputs={name: shard.outputs[name] for name in strategy.requires},
-    )
-    return scored.take(_ranking(scored)[:size])
-
-
-def _ranking(rows: Shortlist) -> I64:
-    order = np.lexsort((np.asarray(rows.ids), rows.tie, -rows.score.astype(np.float64)))
-    return np.asarray(order[np.isfinite(rows.score[order])], np.int64)
-
-
-def _split(whole: Block, parts: int, seed: int = 0) -> list[Block]:
-    positions = np.random.default_rng(seed).permutation(len(whole))
-    return [rows_of(whole, part) for part in np.array_split(positions, parts)]
-
-
 def row_wise(strategy: Strategy) -> None:
-    """A score depends on the row alone: not on its neighbours, their number, order or memory layout."""
+    """A rank depends on the row alone: not on its neighbours, their number, order or memory layout."""
     ready, whole = prepared(strategy), block(5000)
-    scores, n = ready.score(whole), len(whole)
+    scores, n = _ranks(ready, whole), len(whole)
     shuffled = np.random.default_rng(1).permutation(n)
     singles = [np.array([i]) for i in range(20)]
     uneven = np.split(np.arange(n), [1, 8, 21, 1044, 4095, 4999])
     for positions in [shuffled, *singles, *uneven]:
         for order in "FC":
-            again = ready.score(rows_of(whole, positions, order))
+            again = _ranks(ready, rows_of(whole, positions, order))
             hold(
-                again.tobytes() == scores[positions].tobytes(),
+                again.tobytes() == scores[:, positions].tobytes(),
                 f"other scores for {len(positions)} rows of a block of {n} in {order} order",
             )
 
 
+def _ranks(ready: Strategy, rows: Block) -> npt.NDArray[np.float64]:
+    """Give scores and groups of every lane, one under the other; float64 holds both exactly."""
+    ranked = ready.rank(rows)
+    none = np.zeros(len(rows), np.int32)
+    pairs = [(lane.score, none if lane.group is None else lane.group) for lane in ranked]
+    return np.stack([np.asarray(part, np.float64) for pair in pairs for part in pair])
+
+
 def scores_are_float32_and_ordered(strategy: Strategy) -> None:
-    """Scores are (n,) float32, each finite or -inf; an empty block gives none."""
+    """Scores are (n,) float32, each finite or -inf, groups (n,) int32 in range; an empty block gives none."""
     ready = prepared(strategy)
     for rows in (0, 1, ROWS):
-        scores = ready.score(block(rows) if rows else rows_of(block(), np.arange(0)))
-        hold(scores.dtype == np.float32, f"scores are {scores.dtype}; float32 is the law")
-        hold(scores.shape == (rows,), f"scores of {rows} rows have the shape {scores.shape}")
-        hold(not np.any(np.isnan(scores) | np.isposinf(scores)), "a score is NaN or +inf")
+        seen = block(rows) if rows else rows_of(block(), np.arange(0))
+        ranked, lanes = ready.rank(seen), ready.lanes(BATCH)
+        hold(len(ranked) == len(lanes), f"{len(ranked)} ranks for {len(lanes)} lanes")
+        for lane, one in zip(lanes, ranked, strict=True):
+            scores, group = one.score, one.group
+            hold(scores.dtype == np.float32, f"scores are {scores.dtype}; float32 is the law")
+            hold(scores.shape == (rows,), f"scores of {rows} rows have the shape {scores.shape}")
+            hold(not np.any(np.isnan(scores) | np.isposinf(scores)), "a score is NaN or +inf")
+            hold((group is None) == (lane.groups == 1), f"{lane.groups} groups, and group is {group}")
+            if group is not None:
+                hold(group.dtype == np.int32, f"groups are {group.dtype}; int32 is the law")
+                hold(bool(np.all((group >= 0) & (group < lane.groups))), f"a group is outside {lane}")
 
 
 def any_sharding_picks_the_same(strategy: Strategy) -> None:
@@ -171,7 +102,7 @@ def any_sharding_picks_the_same(strategy: Strategy) -> None:
     expected = pick(strategy, [whole], BATCH)
     for parts in (2, 3, 7, 40):
         for seed in (0, 1):
-            found = pick(strategy, _split(whole, parts, seed), BATCH)
+            found = pick(strategy, split(whole, parts, seed), BATCH)
             hold(found == expected, f"{parts} shards: {found}; one shard: {expected}")
 
 
@@ -180,7 +111,7 @@ def no_duplicates(strategy: Strategy) -> None:
     for constant in (False, True):
         whole = block(constant=constant)
         for k in (1, 2, BATCH, ROWS - 1):
-            picked = pick(strategy, _split(whole, 3), k)
+            picked = pick(strategy, split(whole, 3), k)
             hold(len(picked) == len(set(picked)) == k, f"{k} rows wanted, picked {sorted(picked)}")
 
 
@@ -190,7 +121,7 @@ def ties_go_by_hash(strategy: Strategy) -> None:
     expected = pick(strategy, [whole], BATCH)
     backwards = rows_of(whole, np.arange(ROWS)[::-1])
     hold(pick(strategy, [backwards], BATCH) == expected, "other picks when the rows lie the other way round")
-    best = shortlist(prepared(strategy), [whole], ROWS)
+    best = shortlist(prepared(strategy), [whole], [Lane(ROWS)] * len(strategy.lanes(1)))
     if type(strategy).choose is Strategy.choose and len(set(best.score.tolist())) == 1:
         by_hash = best.ids.take(pa.array(np.argsort(best.tie)[:BATCH])).to_pylist()
         hold(expected == by_hash, f"picked {expected}; by hash {by_hash}")
@@ -199,14 +130,13 @@ def ties_go_by_hash(strategy: Strategy) -> None:
 def inputs_are_not_mutated(strategy: Strategy) -> None:
     """Blocks and shortlists stay as they were, and read-only arrays are enough."""
     ready, whole = prepared(strategy), block()
-    best = shortlist(ready, [whole], max(BATCH, ready.oversample * BATCH))
+    best = shortlist(ready, [whole], strategy.lanes(BATCH))
     arrays: list[npt.NDArray[np.generic]] = [best.score, best.tie, *best.outputs.values()]
     for array in arrays:
         array.flags.writeable = False
     before = [array.tobytes() for array in [*whole.outputs.values(), *arrays]]
-    ready.score(whole)
-    picked = ready.choose(best, BATCH, rng.generator(SEED, ROUND, "choose"))
-    ready.explain(best, picked)
+    ready.rank(whole)
+    strategy.choose(best, context())
     after = [array.tobytes() for array in [*whole.outputs.values(), *arrays]]
     hold(before == after, "an input was changed")
 
@@ -224,21 +154,22 @@ def pickles_by_reference(strategy: Strategy) -> None:
             check=False,
         )
     hold(child.returncode == 0, f"the other interpreter failed: {child.stderr.decode(errors='replace')}")
-    hold(child.stdout == ready.score(whole).tobytes(), "the other interpreter gave other scores")
+    expected = b"".join(lane.score.tobytes() for lane in ready.rank(whole))
+    hold(child.stdout == expected, "the other interpreter gave other scores")
 
 
 def a_large_batch_takes_all(strategy: Strategy) -> None:
     """A batch as large as the pool, or larger, is the pool."""
     whole = block(12)
     for k in (12, 13, 1000):
-        picked = pick(strategy, _split(whole, 2), k)
+        picked = pick(strategy, split(whole, 2), k)
         hold(sorted(picked) == sorted(whole.ids.to_pylist()), f"{k} of 12 rows wanted, picked {picked}")
 
 
 def one_class_is_enough(strategy: Strategy) -> None:
     """A model that knows one class only still gives an order."""
     whole = block(classes=1)
-    picked = pick(strategy, _split(whole, 3), BATCH)
+    picked = pick(strategy, split(whole, 3), BATCH)
     hold(len(set(picked)) == BATCH, f"one class: picked {picked}")
 
 
@@ -246,15 +177,14 @@ def constant_scores_are_enough(strategy: Strategy) -> None:
     """Rows that cannot be told apart still fill a batch, also one nearly as large as the pool."""
     whole = block(50, constant=True)
     for k in (1, 7, 49):
-        picked = pick(strategy, _split(whole, 3), k)
+        picked = pick(strategy, split(whole, 3), k)
         hold(len(set(picked)) == k, f"{k} of 50 equal rows wanted, picked {picked}")
 
 
-def same_generator_same_picks(strategy: Strategy) -> None:
-    """`choose` has no randomness but its generator's, and gives distinct int64 positions."""
-    ready = prepared(strategy)
-    best = shortlist(ready, [block()], max(BATCH, ready.oversample * BATCH))
-    first, again = (ready.choose(best, BATCH, np.random.default_rng(5)) for _ in range(2))
+def same_context_same_picks(strategy: Strategy) -> None:
+    """`choose` has no randomness but the context's, and gives distinct int64 positions."""
+    best = shortlist(prepared(strategy), [block()], strategy.lanes(BATCH))
+    first, again = (strategy.choose(best, context()).positions for _ in range(2))
     hold(first.dtype == np.int64, f"positions are {first.dtype}; int64 is the law")
     hold(first.tolist() == again.tolist(), f"picked {first.tolist()}, then {again.tolist()}")
 
@@ -269,13 +199,12 @@ def prepare_keeps_the_class(strategy: Strategy) -> None:
 
 
 def explains_every_pick(strategy: Strategy) -> None:
-    """`explain` gives columns as long as the batch, also for a batch that is the whole pool."""
+    """Columns are as long as the batch, also for one that is the whole pool; facts and notices are JSON."""
     for k in (1, BATCH, ROWS):
-        ready = prepared(strategy, k)
-        best = shortlist(ready, [block()], max(k, ready.oversample * k))
-        picked = ready.choose(best, k, rng.generator(SEED, ROUND, "choose"))
-        for name, column in ready.explain(best, picked).items():
+        choice = chosen(strategy, [block()], k)[1]
+        for name, column in choice.columns.items():
             hold(len(column) == k, f"column {name} has {len(column)} values for {k} picks")
+        json.dumps([dict(choice.facts), list(choice.notices)], allow_nan=False)
 
 
 CHECKS: tuple[Callable[[Strategy], None], ...] = (
@@ -289,7 +218,7 @@ CHECKS: tuple[Callable[[Strategy], None], ...] = (
     a_large_batch_takes_all,
     one_class_is_enough,
     constant_scores_are_enough,
-    same_generator_same_picks,
+    same_context_same_picks,
     prepare_keeps_the_class,
     explains_every_pick,
 )

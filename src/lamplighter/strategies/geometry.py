@@ -1,0 +1,50 @@
+"""Which coordinates distances are measured in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamplighter.arrays import F32, F64
+from lamplighter.strategies.base import Context
+
+
+def comparable(context: Context, x: F32, *others: F32) -> tuple[F32, ...]:
+    """Give features between which distances mean something.
+
+    An embedding has a geometry of its own and stays as it is. Columns of a table have units: each is
+    shifted and scaled by its mean and deviation over `x`.
+
+    Parameters
+    ----------
+    context
+        Knows which of the two the pool has.
+    x
+        (n, D) float32 features, usually of the shortlist.
+    others
+        (l, D) further rows, put on the scale of `x`; those without rows may have any width.
+
+    Returns
+    -------
+    `x` and the others, each of shape (., D) float32.
+    """
+    rows = [x, *(other if len(other) else np.empty((0, x.shape[1]), np.float32) for other in others)]
+    if context.embedding or not len(x):
+        return tuple(rows)
+    mean, deviation = _moments(x)
+    return tuple(((row - mean) / deviation).astype(np.float32) for row in rows)
+
+
+def standardised(x: F32) -> F32:
+    """Shift and scale every column to mean 0 and deviation 1: (n, D) float32; constants become 0."""
+    mean, deviation = _moments(x)
+    scaled: F32 = ((x - mean) / deviation).astype(np.float32)
+    return scaled
+
+
+def _moments(x: F32) -> tuple[F64, F64]:
+    mean = x.mean(axis=0, dtype=np.float64)
+    deviation = x.std(axis=0, dtype=np.float64)
+    # A constant column leaves rounding noise as its deviation; scaling that up would invent structure.
+    constant = deviation <= 1e-7 * np.abs(mean)
+    deviation[constant] = np.inf
+    return mean, deviation
