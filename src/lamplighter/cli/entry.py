@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lamplighter.cli.app import app
+from lamplighter.cli.interrupts import INTERRUPTED, end_soon_when_interrupted
 from lamplighter.cli.lines import TRACEBACK, start_lines
 from lamplighter.errors import ConfigError, LamplighterError, MissingExtra
 from lamplighter.redaction import Redactor
 
 DONE, FAILED, USAGE = 0, 1, 2
+BY_SIGNAL = 130  #: what typer makes of a Ctrl-C
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    end_soon_when_interrupted()
     # A script's main module is imported again by every process that Dask starts.
     sys.exit(run(sys.argv[1:]))
 
@@ -29,10 +32,11 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments))
     except SystemExit as ended:
+        if ended.code == BY_SIGNAL:
+            return _interrupted()
         return ended.code if isinstance(ended.code, int) else DONE
     except KeyboardInterrupt:
-        errors.print("interrupted; run the same command again to go on")
-        return FAILED
+        return _interrupted()
     except LamplighterError as error:
         _say(error)
         return USAGE if isinstance(error, (ConfigError, MissingExtra)) else FAILED
@@ -43,6 +47,11 @@ def run(arguments: Sequence[str]) -> int:
         errors.print(f"this was not foreseen; {TRACEBACK}=1 shows where it happened", style="dim")
         return FAILED
     return DONE
+
+
+def _interrupted() -> int:
+    errors.print(INTERRUPTED, end="")
+    return FAILED
 
 
 def _say(error: Exception) -> None:
