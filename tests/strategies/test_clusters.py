@@ -40,7 +40,7 @@ def test_the_nearest_centre_is_that_of_brute_force(case: tuple[int, int, int, in
     draws = np.random.default_rng(seed)
     x = draws.integers(0, values, (n, width)).astype(np.float32)
     points = draws.integers(0, values, (k, width)).astype(np.float32)
-    found, distance = Centres(np.zeros(width, np.float32), points, np.ones(k, np.int64)).nearest(x)
+    found, distance = Centres.at(points).nearest(x)
     squared = np.square(x[:, None] - points[None]).sum(axis=2)
     assert found.dtype == np.int32
     assert found.tolist() == squared.argmin(axis=1).tolist()
@@ -89,7 +89,7 @@ def test_passes_lower_the_sum_of_squared_distances() -> None:
     x = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
     sums = []
     for passes in (1, 2, 5, 20):
-        centres = k_means(x, 40, np.random.default_rng(0), passes)
+        centres = k_means(x, 40, np.random.default_rng(0), passes=passes)
         sums.append(_inertia(x, centres.points + centres.origin))
     assert sums == sorted(sums, reverse=True)
     assert sums[-1] < sums[0]

@@ -32,15 +32,26 @@ class Centres:
     ----------
     origin
         (D,) float32 subtracted from rows before all else: far from 0, float32 cannot tell near rows.
+    weights
+        (D,) float32 that every column is then multiplied by.
     points
-        (K, D) float32 centres, the origin subtracted.
+        (K, D) float32 centres, the origin subtracted, weighted.
     size
         (K,) how many rows of the sample belong to each, never 0, descending.
     """
 
     origin: F32
+    weights: F32
     points: F32
     size: I64
+
+    @classmethod
+    def at(cls, points: F32) -> Centres:
+        """Make centres of rows as they are, of one row each."""
+        width = points.shape[1]
+        return cls(
+            np.zeros(width, np.float32), np.ones(width, np.float32), points, np.ones(len(points), np.int64)
+        )
 
     def __len__(self) -> int:
         return len(self.points)
@@ -54,7 +65,7 @@ class Centres:
         return hash(self._bytes())
 
     def _bytes(self) -> tuple[bytes, ...]:
-        return tuple(np.ascontiguousarray(a).tobytes() for a in (self.origin, self.points, self.size))
+        return tuple(array.tobytes() for array in (self.origin, self.weights, self.points, self.size))
 
     def nearest(self, x: F32) -> tuple[I32, F32]:
         """Give each row's nearest centre and the squared distance to it.
@@ -72,13 +83,25 @@ class Centres:
         (n,) int32 positions of centres and (n,) float32 squared distances.
         """
         group, distance = np.empty(len(x), np.int32), np.empty(len(x), np.float32)
-        for rows, panel in _panels(x, self.origin):
+        for rows, panel in self._panels(x):
             held = rows.stop - rows.start
             near = np.matmul(panel, self._matrix).argmax(axis=1)
             panel[:, :-1] -= self.points[near]
             group[rows] = near[:held]
             distance[rows] = np.einsum("ij,ij->i", panel[:, :-1], panel[:, :-1])[:held]
         return group, distance
+
+    def _panels(self, x: F32) -> Iterator[tuple[slice, F32]]:
+        """Give [(x - origin) * weights, 1] in panels of PANEL rows, in one buffer that is used again."""
+        panel = np.zeros((PANEL, len(self.origin) + 1), np.float32)
+        for start in range(0, len(x), PANEL):
+            rows = slice(start, min(start + PANEL, len(x)))
+            held = rows.stop - start
+            np.subtract(x[rows], self.origin, out=panel[:held, :-1])
+            panel[:held, :-1] *= self.weights
+            panel[held:, :-1] = 0
+            panel[:, -1] = 1
+            yield rows, panel
 
     @cached_property
     def _matrix(self) -> F32:
@@ -87,19 +110,9 @@ class Centres:
         return np.vstack([self.points.T, half.astype(np.float32)[None]])
 
 
-def _panels(x: F32, origin: F32) -> Iterator[tuple[slice, F32]]:
-    """Give [x - origin, 1] in panels of PANEL rows, in one buffer that is used again."""
-    panel = np.zeros((PANEL, len(origin) + 1), np.float32)
-    for start in range(0, len(x), PANEL):
-        rows = slice(start, min(start + PANEL, len(x)))
-        held = rows.stop - start
-        np.subtract(x[rows], origin, out=panel[:held, :-1])
-        panel[held:, :-1] = 0
-        panel[:, -1] = 1
-        yield rows, panel
-
-
-def k_means(x: F32, k: int, generator: np.random.Generator, passes: int = 10) -> Centres:
+def k_means(
+    x: F32, k: int, generator: np.random.Generator, *, passes: int = 10, weights: F32 | None = None
+) -> Centres:
     """Cluster rows around at most k centres.
 
     Starts from rows drawn with odds in proportion to their squared distance from those drawn before
@@ -121,21 +134,24 @@ def k_means(x: F32, k: int, generator: np.random.Generator, passes: int = 10) ->
         Draws the first centres.
     passes
         The most passes over the rows, at least 1.
+    weights
+        (D,) float32 that every column is multiplied by in a distance; None for 1.
     """
+    x = np.ascontiguousarray(x)  # the last bits of a sum depend on its order
     origin = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    centred = x - origin
+    weights = np.ones_like(origin) if weights is None else weights
+    centred = (x - origin) * weights
     points = centred[_seeds(centred, k, generator)]
-    nowhere = np.zeros_like(origin)
     cluster = np.full(len(x), -1, np.int32)
     for _ in range(passes):
-        found, _distance = Centres(nowhere, points, np.empty(0, np.int64)).nearest(centred)
+        found, _distance = Centres.at(points).nearest(centred)
         if np.array_equal(found, cluster):
             break
         cluster = found
         points = _means(centred, cluster, points)
     size = np.bincount(cluster, minlength=len(points))
     order = np.lexsort((np.arange(len(size)), -size))[: np.count_nonzero(size)]
-    return Centres(origin, points[order], size[order].astype(np.int64))
+    return Centres(origin, weights, points[order], size[order].astype(np.int64))
 
 
 def turns(group: I32) -> I64:
@@ -166,8 +182,7 @@ def _seeds(x: F32, k: int, generator: np.random.Generator) -> I64:
 
 def _from_any(x: F32, norms: F64, rows: list[int]) -> F64:
     """Give the squared distance of each row to the nearest of some rows, 0 within rounding."""
-    points = Centres(np.zeros(x.shape[1], np.float32), x[rows], np.empty(0, np.int64))
-    near, distance = points.nearest(x)
+    near, distance = Centres.at(x[rows]).nearest(x)
     exact = distance.astype(np.float64)
     exact[exact <= ROUNDING * (norms + norms[rows][near])] = 0
     exact[rows] = 0
