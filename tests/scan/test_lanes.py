@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lamplighter import rng, scan
 from lamplighter.arrays import F32, I32
 from lamplighter.errors import ModelError
-from lamplighter.strategies.base import Block, Lane, Output, Ranked, Shortlist, Strategy
+from lamplighter.strategies.base import Block, Context, Lane, Output, Ranked, Shortlist, Strategy
+from lamplighter.testing.strategy_round import context
 from tests.scan.pools import ROUND, SEED, MemoryPool, job, memory_pool
 
 GROUPS = 4
@@ -24,8 +25,8 @@ class Split(Strategy):
 
     requires = frozenset({Output.EMBEDDING})
 
-    def lanes(self, k: int) -> tuple[Lane, ...]:
-        return (Lane(k), Lane(k, GROUPS))
+    def lanes(self, context: Context) -> tuple[Lane, ...]:
+        return (Lane(context.k), Lane(context.k, GROUPS))
 
     def score(self, block: Block) -> F32:
         return block.embedding[:, 0].copy()
@@ -61,7 +62,7 @@ def lists(result: Shortlist) -> list[list[object]]:
 @given(k=st.integers(0, 200), levels=st.sampled_from([0, 1, 3]), cut=st.integers(1, 7))
 def test_every_list_is_exact(k: int, levels: int, cut: int) -> None:
     pool = memory_pool(400, levels=levels)
-    task = job(pool, Split(), m=None, lanes=Split().lanes(k))
+    task = job(pool, Split(), m=None, lanes=Split().lanes(context(k)))
     parts = [scan.scan_shard(task, shard) for shard in pool.shards([cut, pool.groups - cut])]
     result = scan.merge(parts, task.lanes).shortlist
     assert lists(result) == expected(pool, k)
@@ -71,7 +72,7 @@ def test_every_list_is_exact(k: int, levels: int, cut: int) -> None:
 def test_many_rows_are_cut_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lamplighter.scan_lanes.SLACK", 5)
     pool = memory_pool(600, levels=2)
-    task = job(pool, Split(), m=None, lanes=Split().lanes(3))
+    task = job(pool, Split(), m=None, lanes=Split().lanes(context(3)))
     assert lists(scan.scan_shard(task, pool.shard(range(pool.groups))).shortlist) == expected(pool, 3)
 
 
@@ -106,4 +107,6 @@ class Short(Split):
 def test_a_faulty_rank_is_named(strategy: Strategy, words: str) -> None:
     pool = memory_pool(100)
     with pytest.raises(ModelError, match=words):
-        scan.scan_shard(job(pool, strategy, m=None, lanes=strategy.lanes(5)), pool.shard(range(pool.groups)))
+        scan.scan_shard(
+            job(pool, strategy, m=None, lanes=strategy.lanes(context(5))), pool.shard(range(pool.groups))
+        )

@@ -31,11 +31,12 @@ def score(standing: Standing) -> ScoreDone:
     started = datetime.now(UTC)
     name, strategy = strategy_of(standing)
     model = standing.model(standing.current(TrainDone))
-    shards, rows = standing.pool.shards(), max(wanted(standing).rows, 1)
+    shards, context = standing.pool.shards(), context_of(standing, most_wanted(standing))
     with standing.driver.cluster() as client:
         survey = PoolSurvey.on(client, standing.pool, standing.driver.campaign.seed, standing.number)
-        ready = strategy.prepare(context_of(standing, rows, survey=survey))
-        result = cluster.scan_pool(client, _job(standing, ready, model), shards, tell)
+        ready = strategy.prepare(replace(context, survey=survey))
+        job = _job(standing, ready, ready.lanes(context), model)
+        result = cluster.scan_pool(client, job, shards, tell)
     sample = sample_table(result.sample) if model else None
     return ScoreDone(
         shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
@@ -54,7 +55,7 @@ def score(standing: Standing) -> ScoreDone:
     )
 
 
-def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob:
+def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], model: Model | None) -> ScanJob:
     campaign, drawn = standing.driver.campaign, holdout_is_drawn(standing)
     # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
     more = 0 if drawn else _most_holdout_rows(standing)
@@ -62,7 +63,7 @@ def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob
         pool=standing.pool,
         scorer=model.scorer() if model else None,
         strategy=strategy,
-        lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes_of(standing, strategy)),
+        lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes),
         seed=campaign.seed,
         round=standing.number,
         exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
@@ -74,9 +75,9 @@ def _job(standing: Standing, strategy: Strategy, model: Model | None) -> ScanJob
     )
 
 
-def lanes_of(standing: Standing, strategy: Strategy) -> tuple[Lane, ...]:
-    """Give the lists of the shortlist that the strategy chooses from."""
-    return strategy.lanes(max(wanted(standing).rows, 1))
+def most_wanted(standing: Standing) -> int:
+    """Give the rows of the batch that the scan's lists are made for."""
+    return max(wanted(standing).rows, 1)
 
 
 def holdout_is_drawn(standing: Standing) -> bool:

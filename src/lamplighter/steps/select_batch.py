@@ -17,7 +17,7 @@ from lamplighter.errors import ModelError
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.steps.score import holdout_is_drawn, lanes_of
+from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
 from lamplighter.strategies.base import Choice, Output, Shortlist, Strategy
@@ -87,14 +87,16 @@ class _Picked:
 def _picked(standing: Standing, strategy: Strategy, goal: Wanted, drawn: _Holdout) -> _Picked:
     done = standing.current(ScoreDone)
     shortlist = read_shortlist(tables.from_parquet(standing.read(done.shortlist)))
+    scanned = most_wanted(standing) if done.wanted is None else max(done.wanted, 1)
+    context = context_of(standing, goal.rows, scanned=scanned)
     if not holdout_is_drawn(standing):
         held = tables.is_in(shortlist.ids, tables.ids_of(drawn.rows))
         free = shortlist.take(np.flatnonzero(~held))
-        shortlist = shortlists.best_of_lanes([free], lanes_of(standing, strategy))
+        shortlist = shortlists.best_of_lanes([free], strategy.lanes(context.at_scan()))
     if not goal.rows:
         return _Picked(shortlist.take(np.empty(0, np.int64)), Choice(np.empty(0, np.int64)))
     with standing.driver.workers() as workers:
-        choice = strategy.choose(shortlist, context_of(standing, goal.rows, workers=workers))
+        choice = strategy.choose(shortlist, replace(context, workers=workers))
     return _Picked(_distinct(shortlist, choice, strategy), choice)
 
 

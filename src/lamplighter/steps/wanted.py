@@ -8,7 +8,7 @@ from lamplighter.arrays import F32, I32
 from lamplighter.driver import affordable_labels
 from lamplighter.rounds import CollectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.strategies.base import Context, Output, Strategy, Survey, Workers
+from lamplighter.strategies.base import Context, Output, Strategy
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,8 @@ def strategy_of(standing: Standing) -> tuple[str, Strategy]:
     return campaign.strategy.name, driver.strategy
 
 
-def context_of(
-    standing: Standing, k: int, *, survey: Survey | None = None, workers: Workers | None = None
-) -> Context:
-    """Give what a strategy may know of the round, for a batch of k rows."""
+def context_of(standing: Standing, k: int, scanned: int | None = None) -> Context:
+    """Give what a strategy may know of the round, for a batch of k rows from lists for `scanned`."""
     campaign = standing.driver.campaign
 
     def load() -> tuple[F32, I32]:
@@ -87,9 +85,8 @@ def context_of(
         rows=standing.pool.manifest.rows,
         classes=campaign.classes,
         embedding=isinstance(campaign.pool.features, str),
+        scanned=scanned,
         load=load,
-        survey=survey,
-        workers=workers,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
@@ -57,6 +57,9 @@ class Context:
         Key all randomness.
     k
         Rows wanted in the batch.
+    scanned
+        Rows that the scan's lists were made for: more than k where the batch was cut since, by the
+        holdout that the scan drew, or where it is a part of a larger one. None for k.
     rows
         Rows in the pool's manifest.
     classes
@@ -78,6 +81,7 @@ class Context:
     rows: int
     classes: tuple[str, ...]
     embedding: bool = True
+    scanned: int | None = None
     load: Callable[[], tuple[F32, I32]] | None = None
     survey: Survey | None = None
     workers: Workers | None = None
@@ -96,6 +100,10 @@ class Context:
     def labels(self) -> I32:
         """(l,) int32 positions in `classes`."""
         return self._labelled[1]
+
+    def at_scan(self) -> Context:
+        """Give the context that the lists were made with; what numbers them in `choose` asks this one."""
+        return self if self.scanned is None else replace(self, k=self.scanned)
 
     def generator(self, purpose: str) -> np.random.Generator:
         """Give random numbers keyed by (seed, round, purpose)."""
@@ -265,9 +273,12 @@ class Strategy(ABC):
         """Give the strategy with what this round's scan needs; called once."""
         return self
 
-    def lanes(self, k: int) -> tuple[Lane, ...]:
-        """Give the lists that the scan keeps for a batch of k; the same before and after `prepare`."""
-        return (Lane(self.oversample * k),)
+    def lanes(self, context: Context) -> tuple[Lane, ...]:
+        """Give the lists that the scan keeps for a batch of context.k.
+
+        The same before and after `prepare`; of the context, only its numbers and classes count.
+        """
+        return (Lane(self.oversample * context.k),)
 
     @abstractmethod
     def score(self, block: Block) -> F32:

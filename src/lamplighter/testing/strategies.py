@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Block, Lane, Strategy
+from lamplighter.strategies.base import Block, Strategy
 from lamplighter.testing.contract import Case, hold
 from lamplighter.testing.strategy_round import (
     BATCH,
@@ -83,7 +84,7 @@ def scores_are_float32_and_ordered(strategy: Strategy) -> None:
     ready = prepared(strategy)
     for rows in (0, 1, ROWS):
         seen = block(rows) if rows else rows_of(block(), np.arange(0))
-        ranked, lanes = ready.rank(seen), ready.lanes(BATCH)
+        ranked, lanes = ready.rank(seen), ready.lanes(context())
         hold(len(ranked) == len(lanes), f"{len(ranked)} ranks for {len(lanes)} lanes")
         for lane, one in zip(lanes, ranked, strict=True):
             scores, group = one.score, one.group
@@ -121,7 +122,8 @@ def ties_go_by_hash(strategy: Strategy) -> None:
     expected = pick(strategy, [whole], BATCH)
     backwards = rows_of(whole, np.arange(ROWS)[::-1])
     hold(pick(strategy, [backwards], BATCH) == expected, "other picks when the rows lie the other way round")
-    best = shortlist(prepared(strategy), [whole], [Lane(ROWS)] * len(strategy.lanes(1)))
+    every = [replace(lane, rows=ROWS) for lane in strategy.lanes(context())]
+    best = shortlist(prepared(strategy), [whole], every)
     if type(strategy).choose is Strategy.choose and len(set(best.score.tolist())) == 1:
         by_hash = best.ids.take(pa.array(np.argsort(best.tie)[:BATCH])).to_pylist()
         hold(expected == by_hash, f"picked {expected}; by hash {by_hash}")
@@ -130,7 +132,7 @@ def ties_go_by_hash(strategy: Strategy) -> None:
 def inputs_are_not_mutated(strategy: Strategy) -> None:
     """Blocks and shortlists stay as they were, and read-only arrays are enough."""
     ready, whole = prepared(strategy), block()
-    best = shortlist(ready, [whole], strategy.lanes(BATCH))
+    best = shortlist(ready, [whole], strategy.lanes(context()))
     arrays: list[npt.NDArray[np.generic]] = [best.score, best.tie, *best.outputs.values()]
     for array in arrays:
         array.flags.writeable = False
@@ -166,6 +168,15 @@ def a_large_batch_takes_all(strategy: Strategy) -> None:
         hold(sorted(picked) == sorted(whole.ids.to_pylist()), f"{k} of 12 rows wanted, picked {picked}")
 
 
+def a_batch_may_be_cut(strategy: Strategy) -> None:
+    """Lists made for a larger batch, as where a holdout takes some of its room, give a smaller one."""
+    best = shortlist(prepared(strategy), [block()], strategy.lanes(context()))
+    for k in (1, 7, BATCH - 1):
+        picks = strategy.choose(best, replace(context(k), scanned=BATCH)).positions
+        ids = best.ids.take(pa.array(picks)).unique()
+        hold(len(picks) == len(ids) == k, f"{k} rows wanted of lists for {BATCH}, picked {ids.to_pylist()}")
+
+
 def one_class_is_enough(strategy: Strategy) -> None:
     """A model that knows one class only still gives an order."""
     whole = block(classes=1)
@@ -183,7 +194,7 @@ def constant_scores_are_enough(strategy: Strategy) -> None:
 
 def same_context_same_picks(strategy: Strategy) -> None:
     """`choose` has no randomness but the context's, and gives distinct int64 positions."""
-    best = shortlist(prepared(strategy), [block()], strategy.lanes(BATCH))
+    best = shortlist(prepared(strategy), [block()], strategy.lanes(context()))
     first, again = (strategy.choose(best, context()).positions for _ in range(2))
     hold(first.dtype == np.int64, f"positions are {first.dtype}; int64 is the law")
     hold(first.tolist() == again.tolist(), f"picked {first.tolist()}, then {again.tolist()}")
@@ -216,6 +227,7 @@ CHECKS: tuple[Callable[[Strategy], None], ...] = (
     inputs_are_not_mutated,
     pickles_by_reference,
     a_large_batch_takes_all,
+    a_batch_may_be_cut,
     one_class_is_enough,
     constant_scores_are_enough,
     same_context_same_picks,

@@ -62,7 +62,7 @@ def pick(strategy: Strategy, shards: Sequence[Block], k: int) -> list[int]:
 
 def chosen(strategy: Strategy, shards: Sequence[Block], k: int) -> tuple[Shortlist, Choice]:
     """Give the shortlist of shards and what the strategy, not prepared, chooses from it."""
-    best = shortlist(prepared(strategy, k, shards), shards, strategy.lanes(k))
+    best = shortlist(prepared(strategy, k, shards), shards, strategy.lanes(context(k)))
     return best, strategy.choose(best, context(k))
 
 
