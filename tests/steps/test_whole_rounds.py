@@ -253,14 +253,14 @@ def test_a_target_on_log_loss_counts_downwards(tmp_path: Path) -> None:
     assert stops[0].rule == "target"
 
 
-@pytest.mark.parametrize("strategy", ["random", "least_confidence", "entropy", "power_margin"])
+@pytest.mark.parametrize("strategy", ["random", "least_confidence", "entropy", "power_margin", "power_entropy"])
 def test_every_strategy_runs_a_round(tmp_path: Path, strategy: str) -> None:
     driver = driver_of(tmp_path, strategy=strategy, cold_start="random")
     record = rounds(driver, 2)[-1]
     rows = batch(driver, record).to_pylist()
     assert [r["rank"] for r in rows] == list(range(1, 21))
     assert {r["strategy"] for r in rows} == {strategy}
-    assert ("inclusion_probability" in rows[0]) == (strategy == "power_margin")
+    assert ("inclusion_probability" in rows[0]) == strategy.startswith("power")
 
 
 def test_warm_start_goes_on_from_the_model_before(tmp_path: Path) -> None:

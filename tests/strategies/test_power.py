@@ -1,4 +1,4 @@
-"""Power margin draws what it says, and its recorded probabilities can be relied on."""
+"""The power strategies draw what they say, and their recorded probabilities can be relied on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamplighter.arrays import F32, F64
 from lamplighter.errors import ConfigError
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Block, Output, Shortlist
-from lamplighter.strategies.power import PowerMargin
+from lamplighter.strategies.power import Power, PowerEntropy, PowerMargin
 from lamplighter.testing.strategy_round import context
 
 
@@ -23,7 +23,7 @@ def proba_of(scores: list[float] | F64) -> F32:
     return np.asfortranarray(np.column_stack([first, 1 - first]), dtype=np.float32)
 
 
-def drawn(strategy: PowerMargin, proba: F32, seed: int) -> Shortlist:
+def drawn(strategy: Power, proba: F32, seed: int) -> Shortlist:
     """Draw all rows, best first."""
     ids = pa.array(range(len(proba)), pa.int64())
     score = strategy.score(Block(ids, {Output.PROBA: proba}, seed, 1))
@@ -40,8 +40,21 @@ def test_weights_by_hand() -> None:
     assert weights == pytest.approx([0.1, 0.9 * 0.25 + 0.1, 1.0])
 
 
-def test_ordered_draws_follow_successive_sampling_exactly() -> None:
-    strategy, draws = PowerMargin(beta=1, floor=0.05), 6000
+def test_entropy_weights_by_hand() -> None:
+    proba = np.asfortranarray([[0.25] * 4, [0.5, 0.5, 0, 0], [1, 0, 0, 0]], dtype=np.float32)
+    assert PowerEntropy(beta=2, floor=0.1).weights(proba) == pytest.approx([1.0, 0.9 * 0.25 + 0.1, 0.1])
+    assert PowerEntropy(floor=0.1).weights(np.ones((2, 1), np.float32)) == pytest.approx([0.1, 0.1])
+
+
+def test_the_two_draw_by_different_numbers() -> None:
+    flat = proba_of([0.3] * 50)
+    a, b = (drawn(strategy, flat, seed=1).ids.to_pylist() for strategy in (PowerMargin(), PowerEntropy()))
+    assert a != b
+
+
+@pytest.mark.parametrize("strategy", [PowerMargin(beta=1, floor=0.05), PowerEntropy(beta=1, floor=0.05)])
+def test_ordered_draws_follow_successive_sampling_exactly(strategy: Power) -> None:
+    draws = 6000
     proba = proba_of([0.05, 0.2, 0.4, 0.6, 0.8, 1.0])
     weight = strategy.weights(proba)
     pairs = list(permutations(range(6), 2))
@@ -52,8 +65,9 @@ def test_ordered_draws_follow_successive_sampling_exactly() -> None:
     assert stats.chisquare(observed, expected).pvalue > 1e-3
 
 
-def test_inclusion_probabilities_estimate_the_pool() -> None:
-    strategy, n, k = PowerMargin(), 3000, 150
+@pytest.mark.parametrize("strategy", [PowerMargin(), PowerEntropy()])
+def test_inclusion_probabilities_estimate_the_pool(strategy: Power) -> None:
+    n, k = 3000, 150
     scores = np.random.default_rng(0).beta(0.3, 2, size=n)
     proba = proba_of(scores)
     sizes, totals = [], []
@@ -98,9 +112,10 @@ def test_beta_zero_is_random_and_a_large_beta_is_margin() -> None:
     assert sharp.ids[0].as_py() == 49
 
 
+@pytest.mark.parametrize("name", ["power_margin", "power_entropy"])
 @pytest.mark.parametrize(
     "params", [{"beta": -1}, {"beta": float("nan")}, {"floor": 0}, {"floor": 1.5}, {"beta": "x"}]
 )
-def test_wrong_parameters_are_refused(params: dict[str, object]) -> None:
+def test_wrong_parameters_are_refused(name: str, params: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        STRATEGIES.build("power_margin", params)
+        STRATEGIES.build(name, params)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lamplighter.registry import Registry
 from lamplighter.strategies.base import Strategy
 from lamplighter.strategies.baseline import Random
-from lamplighter.strategies.power import PowerMargin
+from lamplighter.strategies.power import PowerEntropy, PowerMargin
 from lamplighter.strategies.representative import Representative
 from lamplighter.strategies.uncertainty import Entropy, LeastConfidence, Margin
 
@@ -20,6 +20,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "margin": Margin,
         "entropy": Entropy,
         "power_margin": PowerMargin,
+        "power_entropy": PowerEntropy,
         "representative": Representative,
     },
     "lamplighter.strategies",

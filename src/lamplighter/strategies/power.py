@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from lamplighter.arrays import F32, F64
 from lamplighter.strategies.base import Block, Choice, Context, Shortlist, Strategy, require
-from lamplighter.strategies.uncertainty import margin
+from lamplighter.strategies.uncertainty import entropy, margin
 
 
 @dataclass(frozen=True)
-class PowerMargin(Strategy):
-    """Draw rows without replacement, with odds that grow with the margin score.
+class Power(Strategy):
+    """Draw rows without replacement, with odds that grow with an uncertainty score s in [0, 1].
 
-    With s = 1 - (p1 - p2) of a row, its weight and its key are::
+    The weight and the key of a row are::
 
         w   = (1 - floor) * s**beta + floor              in [floor, 1]
         key = ln w + G,  G = -ln(-ln u)                  u in (0, 1) keyed by (seed, round, row id)
@@ -36,7 +37,7 @@ class PowerMargin(Strategy):
     Attributes
     ----------
     beta
-        How strongly the odds follow the margin score; at least 0.
+        How strongly the odds follow the score; at least 0.
     floor
         Weight of a row that the model is sure of, as a share of the largest weight; in (0, 1]. It
         bounds how much one row can count for in an estimate: 1 / pi of any two picks differs at most
@@ -52,15 +53,24 @@ class PowerMargin(Strategy):
         require(0 <= self.beta < np.inf, lambda: f"beta is {self.beta!r}; allowed: a number from 0 on")
         require(0 < self.floor <= 1, lambda: f"floor is {self.floor!r}; allowed: above 0, at most 1")
 
+    @property
+    @abstractmethod
+    def purpose(self) -> str:
+        """What keys the draws."""
+
+    @abstractmethod
+    def uncertainty(self, proba: F32) -> F64:
+        """Give s of (n, C) probabilities: (n,) float64, in [0, 1] but for rounding."""
+
     def score(self, block: Block) -> F32:
         """Give the keys: (n,) float32."""
-        gumbel = -np.log(-np.log(block.uniform("power_margin")))
+        gumbel = -np.log(-np.log(block.uniform(self.purpose)))
         return (np.log(self.weights(block.proba)) + gumbel).astype(np.float32)
 
     def weights(self, proba: F32) -> F64:
         """Give the weight of each row of (n, C) probabilities: (n,) float64 in [floor, 1]."""
         # Probabilities may sum to a little more than 1, which can put the score a little outside [0, 1].
-        scores = np.clip(margin(proba).astype(np.float64), 0, 1)
+        scores = np.clip(self.uncertainty(proba), 0, 1)
         return (1 - self.floor) * scores**self.beta + self.floor
 
     def choose(self, shortlist: Shortlist, context: Context) -> Choice:
@@ -79,3 +89,34 @@ class PowerMargin(Strategy):
             "inclusion_probability": -np.expm1(-weight * tau),
         }
         return Choice(picked, columns)
+
+
+@dataclass(frozen=True)
+class PowerMargin(Power):
+    """Draw rows with odds that grow with the margin score: s = 1 - (p1 - p2), see `Power`.
+
+    p1 >= p2 are the two largest class probabilities of the row. O(nC) time, O(n) memory. Kirsch et
+    al. 2023, doi:10.48550/arXiv.2106.12059.
+    """
+
+    purpose = "power_margin"
+
+    def uncertainty(self, proba: F32) -> F64:
+        """Give 1 - (p1 - p2): (n,) float64."""
+        return margin(proba).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class PowerEntropy(Power):
+    """Draw rows with odds that grow with the entropy: s = -sum_c p_c ln p_c / ln C, see `Power`.
+
+    0 ln 0 = 0, and s = 0 where there is one class only. O(nC) time with one logarithm per cell, O(n)
+    memory. Kirsch et al. 2023, doi:10.48550/arXiv.2106.12059.
+    """
+
+    purpose = "power_entropy"
+
+    def uncertainty(self, proba: F32) -> F64:
+        """Give the entropy as a share of the largest there is: (n,) float64."""
+        most = float(np.log(max(proba.shape[1], 2)))  # of one class the entropy is 0, whatever divides it
+        return entropy(proba).astype(np.float64) / most
