@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamplighter.arrays import F32, F64
-from lamplighter.strategies.badge import gradients, spread
+from lamplighter.arrays import F32, F64, I64
+from lamplighter.errors import ConfigError
+from lamplighter.strategies.badge import Badge, Gradients, cut, gradients, spread, spread_in_parts
+from lamplighter.strategies.base import Lane, Output
+from lamplighter.strategies.geometry import standardised
+from lamplighter.strategies.uncertainty import margin
+from tests.strategies.heaps import batch, heaped, knowing, pool_of
 
 
 def _rows(m: int, classes: int, features: int, seed: int) -> tuple[F32, F32]:
@@ -151,3 +161,101 @@ def test_factors_may_be_read_only() -> None:
     before = proba.tobytes() + h.tobytes()
     spread(gradients(proba, h), np.random.default_rng(0).random(9))
     assert proba.tobytes() + h.tobytes() == before
+
+
+def _here(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    return [function(item) for item in items]
+
+
+def _parts(rows: Gradients, order: I64, k: int, parts: int) -> list[int]:
+    draws = np.random.default_rng(0).random(k)
+    return [int(pick) for pick in spread_in_parts(rows, cut(order, draws, parts), _here)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 7), st.data())
+def test_parts_give_their_share_and_no_row_twice(m: int, parts: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(min(parts, m), m))
+    parts = min(parts, k)
+    order = np.random.default_rng(m).permutation(m)
+    picked = _parts(gradients(*_rows(m, 3, 4, m)), order, k, parts)
+    assert len(set(picked)) == len(picked) == k
+    part_of = {int(row): i for i, rows in enumerate(np.array_split(order, parts)) for row in rows}
+    shares = Counter(part_of[row] for row in picked)
+    assert set(shares.values()) <= {k // parts, -(-k // parts)}
+    # The first picks of all parts come first.
+    assert [part_of[row] for row in picked[:parts]] == list(range(parts))
+
+
+def test_one_part_is_the_whole() -> None:
+    rows = gradients(*_rows(80, 3, 4, 1))
+    expected, _ = spread(rows, np.random.default_rng(0).random(20))
+    assert _parts(rows, np.random.default_rng(5).permutation(80), 20, 1) == expected.tolist()
+
+
+def test_large_batches_are_picked_in_parts_by_the_workers() -> None:
+    proba, h = _rows(6000, 3, 2, 0)
+    calls: list[int] = []
+
+    def workers(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        calls.append(len(items))
+        return _here(function, items)
+
+    here, choice, _ = batch(Badge(), pool_of(h, proba), knowing(5500))
+    there, _, _ = batch(Badge(), pool_of(h, proba), replace(knowing(5500), workers=workers))
+    assert len(set(here)) == 5500
+    assert here == there
+    assert calls == [choice.facts["parts"]] == [6]
+
+
+def test_the_shortlist_is_that_of_the_margin() -> None:
+    assert Badge().lanes(knowing(20)) == (Lane(10_000),)
+    assert Badge().lanes(knowing(2000)) == (Lane(20_000),)
+    assert Badge(candidates=50).lanes(knowing(3)) == (Lane(50),)
+    proba, h = _rows(500, 4, 3, 0)
+    ids, _, best = batch(Badge(candidates=60), pool_of(h, proba), knowing(6))
+    assert best.ids.to_pylist() == np.argsort(-margin(proba), kind="stable")[:60].tolist()
+    assert set(ids) <= set(best.ids.to_pylist())
+
+
+def test_a_shortlist_of_all_rows_is_badge_on_the_pool() -> None:
+    proba, h = _rows(300, 4, 3, 0)
+    ids, choice, best = batch(Badge(), pool_of(h, proba), knowing(25))
+    order = np.array(best.ids.to_pylist())
+    draws = knowing(25).generator("badge").random(25)
+    expected, value = _plain(_explicit(proba, h)[order], draws)
+    assert ids == order[expected].tolist()
+    lengths = np.square(_explicit(proba, h)).sum()
+    assert choice.facts["unlike"] == pytest.approx(value / lengths, rel=1e-3)
+
+
+def test_the_layer_says_what_is_read() -> None:
+    assert Badge().requires == {Output.PROBA, Output.EMBEDDING}
+    assert Badge(layer="last").requires == {Output.PROBA, Output.LAST_LAYER}
+    proba, h = _rows(200, 3, 4, 0)
+    pool = pool_of(h, proba)
+    other = replace(pool, outputs={**pool.outputs, Output.LAST_LAYER: _rows(200, 3, 6, 9)[1]})
+    assert batch(Badge(), other, knowing(9))[0] == batch(Badge(), pool, knowing(9))[0]
+    assert batch(Badge(layer="last"), other, knowing(9))[0] != batch(Badge(layer="last"), pool, knowing(9))[0]
+
+
+def test_columns_of_a_table_are_put_on_one_scale_the_last_layer_is_not() -> None:
+    proba, h = _rows(200, 3, 4, 0)
+    h *= np.array([1, 1e4, 1e-4, 1], np.float32)
+    scaled = batch(Badge(), pool_of(standardised(h), proba), knowing(9))[0]
+    assert batch(Badge(), pool_of(h, proba), knowing(9))[0] != scaled
+    last = batch(Badge(layer="last"), pool_of(h, proba), knowing(9))[0]
+    assert batch(Badge(layer="last"), pool_of(h, proba), knowing(9, embedding=False))[0] == last
+    # The shortlist holds all rows, in another order: the moments differ in the last bits only.
+    assert batch(Badge(), pool_of(h, proba), knowing(9, embedding=False))[0] == scaled
+
+
+def test_an_empty_shortlist_gives_no_rows() -> None:
+    _, _, best = batch(Badge(), pool_of(*heaped([3, 4])[:1]), knowing(2))
+    assert len(Badge().choose(best.take(np.empty(0, np.int64)), knowing(2)).positions) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"candidates": 0}, {"layer": "first"}, {"layer": ""}])
+def test_wrong_parameters_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="; allowed: "):
+        Badge(**wrong)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamplighter.strategies.cluster_margin import round_robin
+from lamplighter.errors import ConfigError
+from lamplighter.strategies.base import Lane
+from lamplighter.strategies.cluster_margin import ClusterMargin, round_robin
+from lamplighter.strategies.uncertainty import margin
+from tests.strategies.heaps import batch, heaped, knowing, pool_of
 
 
 def _plain(cluster: list[int], k: int) -> list[int]:
@@ -48,3 +54,56 @@ def test_the_round_robin_is_that_of_a_plain_loop(cluster: list[int], k: int) -> 
 def test_no_cluster_gives_two_before_each_gave_one(cluster: list[int], k: int) -> None:
     taken = Counter(cluster[i] for i in round_robin(np.array(cluster, np.int32), k).tolist())
     assert max(taken.values()) == 1 or set(taken) == set(cluster)
+
+
+def test_every_heap_gives_its_best_row_smallest_heap_first() -> None:
+    x, heap = heaped([60, 30, 20, 10, 5])
+    pool = pool_of(x)
+    ids, choice, _ = batch(ClusterMargin(oversample=25), pool, knowing(5))
+    scores = margin(pool.proba)
+    assert [heap[i] for i in ids] == [4, 3, 2, 1, 0]
+    assert [scores[i] for i in ids] == [scores[heap == h].max() for h in (4, 3, 2, 1, 0)]
+    assert choice.facts == {"clusters": 5, "clusters_in_batch": 5}
+    assert len(set(choice.columns["cluster"].tolist())) == 5
+
+
+def test_only_uncertain_rows_are_clustered() -> None:
+    x, _ = heaped([100, 100])
+    pool = pool_of(x)
+    ids, _, best = batch(ClusterMargin(oversample=3), pool, knowing(4))
+    assert best.ids.to_pylist() == np.argsort(-margin(pool.proba), kind="stable")[:12].tolist()
+    assert set(ids) <= set(best.ids.to_pylist())
+    assert ClusterMargin().lanes(knowing(7)) == (Lane(70),)
+
+
+def test_the_rows_beyond_the_sample_find_their_clusters() -> None:
+    x, heap = heaped([21_000, 3000, 1000], features=2)
+    ids, choice, best = batch(ClusterMargin(oversample=250, clusters=3), pool_of(x), knowing(100))
+    assert len(best) == 25_000
+    assert choice.facts["clusters"] == 3
+    assert Counter(heap[ids].tolist()) == {2: 34, 1: 33, 0: 33}
+
+
+def test_columns_of_a_table_are_put_on_one_scale() -> None:
+    x, heap = heaped([40, 30, 20])
+    x = np.concatenate([x, np.random.default_rng(0).normal(scale=1e6, size=(90, 1))], axis=1).astype(
+        np.float32
+    )
+    raw = batch(ClusterMargin(oversample=30), pool_of(x), knowing(3))[0]
+    scaled = batch(ClusterMargin(oversample=30, clusters=6), pool_of(x), knowing(6, embedding=False))[0]
+    assert len({heap[i] for i in raw}) < 3
+    assert {heap[i] for i in scaled} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("k", [12, 13])
+def test_a_batch_of_all_rows_has_no_clusters(k: int) -> None:
+    x, _ = heaped([8, 4])
+    ids, choice, best = batch(ClusterMargin(), pool_of(x), knowing(k))
+    assert ids == best.ids.to_pylist()
+    assert choice.columns["cluster"].tolist() == [-1] * 12
+
+
+@pytest.mark.parametrize("wrong", [{"oversample": 0}, {"clusters": 0}, {"clusters": -1}])
+def test_wrong_parameters_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="; allowed: 1 and more"):
+        ClusterMargin(**wrong)

@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamplighter.arrays import F32, F64, I64
-from lamplighter.strategies.typiclust import crowding, most_typical
+from lamplighter.errors import ConfigError
+from lamplighter.strategies.base import Lane
+from lamplighter.strategies.typiclust import TypiClust, crowding, most_typical
+from tests.strategies.heaps import batch, heaped, knowing, pool_of
 
 
 def _crowding(x: F32, neighbours: int) -> F64:
@@ -83,3 +86,72 @@ def test_rows_are_never_picked_twice(
     x = (np.arange(len(cluster)) % kinds).astype(np.float32)[:, None]
     picked = _picked(x, cluster, labelled, k=k, small=small)
     assert len(set(picked)) == len(picked) == min(k, len(cluster))
+
+
+def test_without_labels_every_heap_gives_its_most_typical_row_largest_first() -> None:
+    x, heap = heaped([60, 50, 40, 30, 20])
+    ids, choice, _ = batch(TypiClust(), pool_of(x), knowing(5))
+    assert [heap[i] for i in ids] == [0, 1, 2, 3, 4]
+    for i in ids:
+        members = np.flatnonzero(heap == heap[i])
+        assert i == members[_crowding(x[members], 20).argmin()]
+    assert choice.facts == {"clusters": 5, "uncovered": 0}
+
+
+def test_labelled_heaps_are_covered() -> None:
+    x, heap = heaped([60, 50, 40, 30, 20])
+    labelled = np.stack([x[heap == 0][0], x[heap == 2][0]])
+    ids, _, _ = batch(TypiClust(clusters=5), pool_of(x), knowing(3, labelled))
+    assert [heap[i] for i in ids] == [1, 3, 4]
+
+
+def test_a_batch_goes_on_when_labels_cover_everything() -> None:
+    x, heap = heaped([60, 50, 40])
+    labelled = np.concatenate([x[heap == 0][:3], x[heap == 1][:2], x[heap == 2][:1]])
+    ids, choice, _ = batch(TypiClust(clusters=3), pool_of(x), knowing(4, labelled))
+    # One label, then two and two, then three of each: the fewest first, then the largest.
+    assert [heap[i] for i in ids] == [2, 1, 2, 0]
+    assert choice.facts["uncovered"] == 0
+
+
+def test_a_pool_of_copies_fills_the_batch() -> None:
+    x, _ = heaped([1, 1, 1])
+    ids, _, _ = batch(TypiClust(), pool_of(np.repeat(x, 30, axis=0)), knowing(20, x))
+    assert len(set(ids)) == 20
+
+
+def test_uncovered_clusters_are_counted() -> None:
+    x, _ = heaped([9, 9, 9, 9, 3])
+    labelled = np.concatenate([x[:1] + 1e4, x[:1] - 1e4]).astype(np.float32)
+    _, choice, _ = batch(TypiClust(), pool_of(x), knowing(3, labelled))
+    # Five centres, two of them on labelled rows far away: three clusters of the pool, all picked from.
+    assert choice.facts == {"clusters": 3, "uncovered": 0}
+    _, choice, _ = batch(TypiClust(clusters=500), pool_of(x), knowing(2, np.repeat(labelled, 2, axis=0)))
+    # The copies share a centre, so that two of six go to them; two of the other four give a row.
+    assert choice.facts == {"clusters": 4, "uncovered": 2}
+
+
+def test_columns_of_a_table_are_put_on_one_scale_with_the_labelled() -> None:
+    x, heap = heaped([60, 50, 40])
+    units = np.array([1, 1e-3, 1e3, 1], np.float32)
+    labelled = x[heap == 0][:1]
+    known = knowing(2, labelled * units, embedding=False)
+    ids, _, _ = batch(TypiClust(), pool_of(x * units), known)
+    assert [heap[i] for i in ids] == [1, 2]
+
+
+def test_the_shortlist_is_a_sample() -> None:
+    assert TypiClust().lanes(knowing(20)) == (Lane(10_000),)
+    assert TypiClust(sample=30).lanes(knowing(20)) == (Lane(200),)
+
+
+def test_an_empty_shortlist_gives_no_rows() -> None:
+    _, _, best = batch(TypiClust(), pool_of(heaped([3, 4])[0]), knowing(2))
+    choice = TypiClust().choose(best.take(np.empty(0, np.int64)), knowing(2))
+    assert len(choice.positions) == len(choice.columns["cluster"]) == 0
+
+
+@pytest.mark.parametrize("name", ["sample", "clusters", "neighbours", "smallest", "passes"])
+def test_wrong_parameters_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is 0; allowed: 1 and more"):
+        TypiClust(**{name: 0})

@@ -92,8 +92,7 @@ class ClusterRepresentatives(Strategy):
 
     def lanes(self, context: Context) -> tuple[Lane, ...]:
         """Keep the best rows of each cluster, twice what it has to give and 2 more, and k random rows."""
-        k = context.k
-        groups = self._groups(k)
+        k, groups = context.k, self._groups(context.k)
         return Lane(2 * -(-k // groups) + 2, groups), Lane(k)
 
     def score(self, block: Block) -> F32:
