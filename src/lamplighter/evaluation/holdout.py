@@ -65,6 +65,18 @@ def evaluate(
     )
 
 
+def measure(
+    truth: I32, proba: F32, classes: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float | None]]:
+    """Give every metric, and the recall of each class (None without a row of it), without intervals.
+
+    Parameters and errors as for `evaluate`, at a thousandth of its cost.
+    """
+    holdout = _checked(truth, proba, classes)
+    recall = {name: share.value if share else None for name, share in _recall(holdout, classes).items()}
+    return {name: _value(name, holdout) for name in METRICS}, recall
+
+
 def calibration_error(holdout: Holdout) -> float:
     """Give the expected calibration error of the predicted class's probability.
 
