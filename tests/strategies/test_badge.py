@@ -139,6 +139,16 @@ def test_the_scale_of_the_features_changes_no_pick(exponent: int) -> None:
     assert found.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-45, 1e-38, 3e38])
+def test_features_at_the_ends_of_float32_are_picked_once(value: float) -> None:
+    proba, h = _rows(50, 3, 4, 5)
+    picked, unlike = spread(
+        gradients(proba, np.sign(h) * np.float32(value)), np.random.default_rng(0).random(20)
+    )
+    assert len(set(picked.tolist())) == 20
+    assert 0 <= unlike < 1
+
+
 def test_the_last_draw_still_finds_a_row() -> None:
     proba, h = _rows(50, 3, 4, 5)
     picked, _ = spread(gradients(proba, h), np.full(50, np.nextafter(1.0, 0.0)))

@@ -151,3 +151,13 @@ def test_rows_may_be_read_only() -> None:
 def test_turns_count_the_earlier_rows_of_the_group(groups: list[int]) -> None:
     expected = [groups[:i].count(group) for i, group in enumerate(groups)]
     assert turns(np.array(groups, np.int32)).tolist() == expected
+
+
+def test_huge_rows_are_infinitely_far_and_break_nothing() -> None:
+    x, _ = _blobs(300, 3, 4)
+    x[7], x[8] = 3e38, -1e25
+    centres = _clustered(x, 5)
+    group, distance = centres.nearest(x)
+    assert not np.isnan(distance).any()
+    assert set(group.tolist()) <= set(range(len(centres)))
+    assert np.isfinite(np.delete(distance, [7, 8])).all()

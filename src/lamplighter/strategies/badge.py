@@ -225,7 +225,8 @@ class _Walk:
 
     def __init__(self, rows: Gradients) -> None:
         # A power of 2 changes no bit but the exponent, and keeps squares of any float32 in its range.
-        scale = np.ldexp(np.float32(1), -np.frexp(np.abs(rows.features).max(initial=0))[1])
+        exponent = int(np.frexp(np.abs(rows.features).max(initial=0))[1])
+        scale = np.float32(2.0 ** np.clip(-exponent, -126, 126))
         # One class, or feature, after another: so a product with one row runs fastest.
         self.residual = np.ascontiguousarray(rows.residual.T)
         self.features = np.multiply(rows.features.T, scale, dtype=np.float32, order="C")

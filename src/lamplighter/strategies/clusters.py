@@ -83,12 +83,13 @@ class Centres:
         (n,) int32 positions of centres and (n,) float32 squared distances.
         """
         group, distance = np.empty(len(x), np.int32), np.empty(len(x), np.float32)
-        for rows, panel in self._panels(x):
-            held = rows.stop - rows.start
-            near = np.matmul(panel, self._matrix).argmax(axis=1)
-            panel[:, :-1] -= self.points[near]
-            group[rows] = near[:held]
-            distance[rows] = np.einsum("ij,ij->i", panel[:, :-1], panel[:, :-1])[:held]
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e19, squares are infinitely far
+            for rows, panel in self._panels(x):
+                held = rows.stop - rows.start
+                near = np.matmul(panel, self._matrix).argmax(axis=1)
+                panel[:, :-1] -= self.points[near]
+                group[rows] = near[:held]
+                distance[rows] = np.einsum("ij,ij->i", panel[:, :-1], panel[:, :-1])[:held]
         return group, distance
 
     def _panels(self, x: F32) -> Iterator[tuple[slice, F32]]:
