@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamplighter import cluster
-from lamplighter.arrays import F32, F64, I64
+from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.progress import tell
 from lamplighter.scan import ScanJob, ScanResult
-from lamplighter.strategies.base import Block, Lane, Output, Strategy
+from lamplighter.strategies.base import Block, Lane, MeanDirection, Output, Strategy
 
 if TYPE_CHECKING:
     from lamplighter.pool import Pool, Shard
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 #: Coordinates of a direction are rounded to multiples of 1 / GRID and added up as integers, so that a
 #: sum over the pool has the same bits in any order. 2**31 rows fit.
 GRID = 2.0**32
-#: Rows added up at a time: their sum is exact in float64.
+#: The most rows added up at a time: their sum is exact in float64, in any order.
 CHUNK = 2**14
+#: And the most numbers of those rows: they and their copies stay near the core.
+_CELLS = 2**18
+#: Between these, a sum of squares in float32 neither overflows nor loses digits.
+_SMALL, _LARGE = 1e-24, 1e36
 
 Over = Callable[..., Iterable[Any]]
 
@@ -67,12 +71,12 @@ class PoolSurvey:
         found: F32 = self.scan(job).shortlist.embedding
         return found
 
-    def mean_direction(self) -> F64:
-        """Give the mean of x / |x| over the rows that are finite: (D,) float64; rows of zeros count as 0."""
+    def mean_direction(self) -> MeanDirection:
+        """Give the mean of x / |x| over the finite rows, and how many they are; rows of zeros count as 0."""
         parts = list(self.over_shards(direction_sum, self.pool))
         total = np.sum([part.total for part in parts], axis=0, dtype=np.int64)
-        mean: F64 = total / GRID / max(sum(part.rows for part in parts), 1)
-        return mean
+        rows = sum(part.rows for part in parts)
+        return MeanDirection(total / GRID / max(rows, 1), rows)
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,43 @@ class DirectionSum:
 
 def direction_sum(shard: Shard, pool: Pool) -> DirectionSum:
     """Add up x / |x| over the finite rows of a shard."""
-    total, rows = np.zeros(pool.manifest.dim, np.int64), 0
+    rows, adding = 0, _Adding(pool.manifest.dim)
     for block in pool.read(shard, features=True, reuse=True):
-        x = block.features
-        for start in range(0, len(block), CHUNK):
-            part = _on_grid(x[start : start + CHUNK]) if x is not None else None
-            if part is not None:
-                total += part.sum(axis=0, dtype=np.float64).astype(np.int64)
-                rows += len(part)
-    return DirectionSum(total, rows)
+        if block.features is not None:
+            rows += adding.add(block.features)
+    return DirectionSum(adding.total, rows)
 
 
-def _on_grid(x: F32) -> F32:
-    """Give x / |x| of the finite rows in whole units of 1 / GRID: (n, D) float32."""
-    x = x[np.isfinite(x).all(axis=1)]
-    # Divided by the largest first: squares of large numbers overflow.
-    largest = np.abs(x).max(axis=1, initial=0, keepdims=True)
-    np.divide(x, largest, out=x, where=largest > 0)
-    norm = np.sqrt(np.square(x).sum(axis=1, keepdims=True))
-    units = np.rint(x * (np.float32(GRID) / np.where(norm > 0, norm, np.float32(1))))
-    return units.astype(np.float32, copy=False)
+class _Adding:
+    """A sum of directions, and room for those of a few rows, which stay in cache."""
+
+    def __init__(self, dim: int) -> None:
+        self.total = np.zeros(dim, np.int64)
+        self.rows = min(max(_CELLS // dim, 1), CHUNK)
+        self.units = np.empty((self.rows, dim), np.float32)
+        self.wide = np.empty((self.rows, dim), np.float64)
+
+    def add(self, x: F32) -> int:
+        """Add the directions of (n, D) rows; give how many of them are finite."""
+        return sum(self._add(x[start : start + self.rows]) for start in range(0, len(x), self.rows))
+
+    def _add(self, x: F32) -> int:
+        units, wide = self.units[: len(x)], self.wide[: len(x)]
+        with np.errstate(all="ignore"):  # the rows that overflow are done again
+            squares = np.einsum("ij,ij->i", x, x)
+            np.multiply(x, (np.float32(GRID) / np.sqrt(squares))[:, None], out=units)
+            np.rint(units, out=units)
+        spoilt = np.flatnonzero(~((squares > _SMALL) & (squares < _LARGE)))
+        units[spoilt], finite = _one_by_one(x[spoilt])
+        np.copyto(wide, units)
+        self.total += np.add.reduce(wide, axis=0).astype(np.int64)
+        return len(x) - len(spoilt) + finite
+
+
+def _one_by_one(x: F32) -> tuple[F64, int]:
+    """Give whole units of the directions of rows whose squares leave float32, and how many are finite."""
+    finite: Bools = np.isfinite(x).all(axis=1)
+    rows = np.where(finite[:, None], x, 0).astype(np.float64)
+    norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    units: F64 = np.rint(rows * (GRID / np.where(norm > 0, norm, 1)))
+    return units, int(np.count_nonzero(finite))

@@ -51,15 +51,34 @@ def spoilt() -> MemoryPool:
 
 @pytest.mark.parametrize("pool", [memory_pool(400), spoilt()], ids=["plain", "spoilt"])
 def test_mean_direction_is_exact_and_free_of_order(pool: MemoryPool) -> None:
-    means = [survey(pool, sizes).mean_direction() for sizes in cuts(pool)]
-    assert all(mean.tobytes() == means[0].tobytes() for mean in means)
-    assert means[0] == pytest.approx(plain_mean(pool.features), abs=2e-7)
+    found = [survey(pool, sizes).mean_direction() for sizes in cuts(pool)]
+    assert all(one.mean.tobytes() == found[0].mean.tobytes() for one in found)
+    assert found[0].mean == pytest.approx(plain_mean(pool.features), abs=2e-7)
+    assert {one.rows for one in found} == {int(np.isfinite(pool.features).all(axis=1).sum())}
+
+
+def test_a_direction_is_the_same_in_any_block() -> None:
+    draws = np.random.default_rng(8)
+    x = draws.normal(size=(700, 40)).astype(np.float32)
+    x[::7] *= np.float32(1e25)
+    x[3::7] *= np.float32(1e-25)
+    ids = pa.array(range(700))
+    sizes = (1, 7, 350, 700)
+    means = [survey(MemoryPool(ids, x, group_rows=700, block_rows=n), [1]).mean_direction() for n in sizes]
+    assert len({one.mean.tobytes() for one in means}) == 1
+    assert means[0].mean == pytest.approx(plain_mean(x), abs=2e-7)
+
+
+def test_a_pool_without_finite_rows_points_nowhere() -> None:
+    pool = MemoryPool(pa.array([1, 2]), np.full((2, 3), np.inf, np.float32))
+    found = survey(pool, [pool.groups]).mean_direction()
+    assert (found.mean.tolist(), found.rows) == ([0, 0, 0], 0)
 
 
 def test_the_mean_of_one_direction_is_that_direction() -> None:
     x = np.tile(np.array([[3, -4, 0]], np.float32), (20_000, 1))
     pool = MemoryPool(pa.array(range(20_000)), x, group_rows=20_000, block_rows=20_000)
-    assert survey(pool, [1]).mean_direction() == pytest.approx([0.6, -0.8, 0], abs=1e-7)
+    assert survey(pool, [1]).mean_direction().mean == pytest.approx([0.6, -0.8, 0], abs=1e-7)
 
 
 def test_the_sample_is_the_rows_with_the_largest_draws() -> None:

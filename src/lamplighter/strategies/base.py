@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,14 +30,29 @@ class Output(Enum):
     LAST_LAYER = "last_layer"  #: (n, H) float32 what enters the model's last layer, without the bias
 
 
+class MeanDirection(NamedTuple):
+    """Where the rows of a pool point on average.
+
+    Attributes
+    ----------
+    mean
+        (D,) float64 mean of x / |x|; rows of zeros count as 0.
+    rows
+        How many rows that is the mean of: those that are finite.
+    """
+
+    mean: F64
+    rows: int
+
+
 class Survey(Protocol):
     """Extra passes over the pool, before the scan."""
 
     def sample(self, rows: int) -> F32:
         """Give the (min(rows, pool), D) features of a simple random sample, ordered by keyed hash."""
 
-    def mean_direction(self) -> F64:
-        """Give the mean of x / |x| over the pool, (D,); rows of zeros count as 0. Free of any order."""
+    def mean_direction(self) -> MeanDirection:
+        """Give the mean of x / |x| over the finite rows of the pool. Free of any order."""
 
 
 class Workers(Protocol):

@@ -10,7 +10,16 @@ import pyarrow as pa
 
 from lamplighter import rng, shortlists
 from lamplighter.arrays import F32, F64, I64
-from lamplighter.strategies.base import Block, Choice, Context, Lane, Output, Shortlist, Strategy
+from lamplighter.strategies.base import (
+    Block,
+    Choice,
+    Context,
+    Lane,
+    MeanDirection,
+    Output,
+    Shortlist,
+    Strategy,
+)
 
 SEED, ROUND = 20240229, 3
 ROWS, CLASSES, FEATURES, BATCH = 600, 4, 3, 20
@@ -92,11 +101,11 @@ class ShardSurvey:
         x: F32 = np.concatenate([shard.embedding for shard in self.shards])[np.argsort(-draws)[:rows]]
         return x
 
-    def mean_direction(self) -> F64:
+    def mean_direction(self) -> MeanDirection:
         """Give the mean of x / |x|, rounded where the order of a sum would show."""
         x = np.concatenate([shard.embedding for shard in self.shards]).astype(np.float64)
         mean: F64 = np.round((x / np.linalg.norm(x, axis=1, keepdims=True)).mean(axis=0), 12)
-        return mean
+        return MeanDirection(mean, len(x))
 
 
 def _frozen(values: object, order: str = "F") -> F32:
