@@ -226,6 +226,10 @@ class Shortlist:
         """(m, D) float32 features."""
         return self.outputs[Output.EMBEDDING]
 
+    def row_numbers(self) -> I64:
+        """Number the rows: (m,) int64, the same for a row wherever it is listed."""
+        return np.asarray(self.ids.dictionary_encode().indices.to_numpy(zero_copy_only=False), np.int64)
+
     def take(self, positions: I64) -> Shortlist:
         """Give the rows at `positions`, in that order."""
         return Shortlist(
@@ -283,6 +287,10 @@ class Strategy(ABC):
     def oversample(self) -> int:
         """The shortlist holds so many rows for each row of the batch."""
         return 1
+
+    def check(self, classes: tuple[str, ...]) -> None:
+        """Raise UnknownClass if a parameter names a class that the campaign does not have."""
+        return None
 
     def prepare(self, context: Context) -> Self:
         """Give the strategy with what this round's scan needs; called once."""
