@@ -9,6 +9,7 @@ from lamplighter.registry import Registry
 from lamplighter.strategies.base import Strategy
 from lamplighter.strategies.baseline import Random
 from lamplighter.strategies.power import PowerEntropy, PowerMargin
+from lamplighter.strategies.rare import ClassMargin, RareClass
 from lamplighter.strategies.representative import Representative
 from lamplighter.strategies.uncertainty import Entropy, LeastConfidence, Margin
 
@@ -21,6 +22,8 @@ STRATEGIES: Registry[Strategy] = Registry(
         "entropy": Entropy,
         "power_margin": PowerMargin,
         "power_entropy": PowerEntropy,
+        "rare_class": RareClass,
+        "class_margin": ClassMargin,
         "representative": Representative,
     },
     "lamplighter.strategies",
