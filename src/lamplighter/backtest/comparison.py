@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -107,33 +107,34 @@ class Quantity:
         """Give the values of a strategy: (n,)."""
         return np.asarray(self.values[self.strategies.index(strategy)], np.float64)
 
-    def against(self, control: str) -> tuple[Test, ...]:
-        """Test every other strategy against the control: one family of S - 1 tests."""
-        return self._family([(s, control) for s in self.strategies if s != control])
-
-    @cached_property
-    def pairs(self) -> tuple[Test, ...]:
-        """Test every strategy against every other: one family of S (S - 1) / 2 tests.
-
-        Which strategy is best is seen in the same runs, so what is said of the best against the
-        others must be corrected for all pairs, not only for those with the best.
-        """
-        return self._family(list(combinations(self.strategies, 2)))
+    def against(self, strategy: str) -> tuple[Test, ...]:
+        """Test every other strategy against one: a family of S - 1 tests."""
+        return self._families[strategy]
 
     def between(self, first: str, second: str) -> Test:
-        """Give the test of two strategies out of all pairs, seen from the first."""
-        found = next(t for t in self.pairs if {t.first, t.second} == {first, second})
-        return found if found.first == first else found.turned
+        """Give the test of two strategies out of the family of the first, seen from the first."""
+        return next(test.turned for test in self.against(first) if test.first == second)
+
+    @cached_property
+    def contenders(self) -> tuple[str, ...]:
+        """Give the strategies of which none is significantly better, each in its own family.
+
+        The truly best is among them in 95% of backtests: it is left out only if one of its own
+        S - 1 tests is a false claim. So what is said of the best needs no correction for all
+        S (S - 1) / 2 pairs, though the runs themselves say which is best (Hsu 1984,
+        doi:10.1214/aos/1176346720, for normal means).
+        """
+        return tuple(s for s in self.strategies if not any(test.better for test in self.against(s)))
 
     def differences(self, first: str, second: str) -> F64:
         """Give first - second of the seeds that both have: (<= n,), rounding taken off."""
         both = self.of(first) - self.of(second)
         return np.asarray(np.round(both[np.isfinite(both)], DECIMALS), np.float64)
 
-    def _family(self, pairs: Sequence[tuple[str, str]]) -> tuple[Test, ...]:
-        tests = [self._test(first, second) for first, second in pairs]
-        corrected = holm([test.p for test in tests])
-        return tuple(replace(t, corrected=c) for t, c in zip(tests, corrected, strict=True))
+    @cached_property
+    def _families(self) -> Mapping[str, tuple[Test, ...]]:
+        tests = {pair: self._test(*pair) for pair in permutations(self.strategies, 2)}
+        return {s: _corrected([tests[o, s] for o in self.strategies if o != s]) for s in self.strategies}
 
     def _test(self, first: str, second: str) -> Test:
         apart = self.differences(first, second)
@@ -153,6 +154,11 @@ class Quantity:
             corrected=found.p,
             higher_is_better=self.higher_is_better,
         )
+
+
+def _corrected(tests: Sequence[Test]) -> tuple[Test, ...]:
+    corrected = holm([test.p for test in tests])
+    return tuple(replace(test, corrected=c) for test, c in zip(tests, corrected, strict=True))
 
 
 class SignedRank(NamedTuple):

@@ -69,13 +69,17 @@ class Evidence:
 
     @property
     def tests(self) -> int:
-        """Size of the family that decides."""
-        return len(self.ranked) - 1 if self.controlled else len(self.area.pairs)
+        """Size of a family of tests: of one strategy against all others."""
+        return len(self.ranked) - 1
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Strategies that cannot be ruled out as the best, best mean first."""
+        return tuple(name for name in self.ranked if name in self.area.contenders)
 
     def equals(self, strategy: str) -> tuple[str, ...]:
-        """Give the strategies that cannot be told apart from one."""
-        others = (name for name in self.ranked if name != strategy)
-        return tuple(name for name in others if not self.area.between(strategy, name).significant)
+        """Give the strategies that cannot be told apart from one, if it may be the best."""
+        return tuple(n for n in self.contenders if n != strategy) if strategy in self.contenders else ()
 
     def cheapest(self, candidates: Sequence[str]) -> str:
         """Give the fastest; the simpler one where the times are close: control, default, the better."""
@@ -130,5 +134,5 @@ def height(mean: Mean | None) -> str:
 
 
 def seeds(number: int) -> str:
-    """Count seeds."""
+    """Count seeds, one or many."""
     return f"{number} seed{'' if number == 1 else 's'}"

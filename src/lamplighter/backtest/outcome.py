@@ -10,9 +10,9 @@ from math import inf
 from statistics import median
 
 from lamplighter.arrays import F64
-from lamplighter.backtest.comparison import LEVEL, Quantity, seeds_needed, smallest_corrected
+from lamplighter.backtest.comparison import DECIMALS, LEVEL, Quantity, seeds_needed, smallest_corrected
 from lamplighter.backtest.curves import Curves, curves
-from lamplighter.backtest.evidence import Evidence
+from lamplighter.backtest.evidence import Evidence, seeds
 from lamplighter.backtest.means import SHARE, Bounds, Mean
 from lamplighter.backtest.reaching import Reach, reach
 from lamplighter.backtest.recommendation import Recommendation, recommend
@@ -89,9 +89,12 @@ class Outcome:
 
     @cached_property
     def rare(self) -> Quantity | None:
-        """Area under the recall of the rarest class; None if no class has rows."""
+        """Area under the recall of the rarest class; None if it was never measured."""
         name = self.setting.rarest
-        return None if name is None else Quantity("rare", self.strategies, self.recall_curves(name).areas)
+        if name is None:
+            return None
+        found = Quantity("rare", self.strategies, self.recall_curves(name).areas)
+        return found if any(found.means.values()) else None
 
     def recall_curves(self, name: str) -> Curves:
         """Give the recall of one class of every run on the common grid."""
@@ -121,10 +124,15 @@ class Outcome:
 
     @cached_property
     def ranked(self) -> tuple[str, ...]:
-        """Strategies by their mean area, the best first."""
+        """Strategies by their mean area, the best first; of equal ones the faster."""
         sign = -1.0 if self.higher_is_better else 1.0
-        means = self.area.means
-        return tuple(sorted(self.strategies, key=lambda name: sign * _value(means[name])))
+        means, seconds = self.area.means, self.seconds
+
+        def place(name: str) -> tuple[float, float]:
+            took = seconds[name]["round"]
+            return sign * _value(means[name]), inf if took is None else took
+
+        return tuple(sorted(self.strategies, key=place))
 
     @cached_property
     def recommendation(self) -> Recommendation:
@@ -155,18 +163,16 @@ class Outcome:
                 "the strategies."
             )
         if self.runs.left_out:
-            said.append(f"Left out: {self.runs.left_out} seeds that not every strategy has finished.")
-        if self.control is not None:
-            said += self._too_few_seeds(len(self.strategies) - 1, f"against {self.control}")
-        return [*said, *self._too_few_seeds(len(self.area.pairs), "of all pairs")]
+            said.append(f"Left out: {seeds(self.runs.left_out)} that not every strategy has finished.")
+        return [*said, *self._too_few_seeds(len(self.strategies) - 1)]
 
-    def _too_few_seeds(self, tests: int, what: str) -> list[str]:
+    def _too_few_seeds(self, tests: int) -> list[str]:
         least = smallest_corrected(len(self.runs.seeds), tests)
         if not tests or least < LEVEL:
             return []
         return [
-            f"With {len(self.runs.seeds)} seeds none of the {tests} tests {what} can be significant: the "
-            f"least corrected p is {least:.2g}; it takes {seeds_needed(tests)} seeds."
+            f"With {seeds(len(self.runs.seeds))} no test of a strategy against {tests} others can be "
+            f"significant: the least corrected p is {least:.2g}; it takes {seeds(seeds_needed(tests))}."
         ]
 
     def _about_range(self) -> list[str]:
@@ -191,8 +197,8 @@ class Outcome:
 
 
 def _value(mean: Mean | None) -> float:
-    # Twelve places: equal strategies stay in their order.
-    return round(mean.value, 12) if mean else inf
+    # Equal strategies stay equal.
+    return round(mean.value, DECIMALS) if mean else inf
 
 
 def _seconds(runs: Sequence[Run]) -> dict[str, float | None]:

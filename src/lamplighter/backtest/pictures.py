@@ -14,8 +14,9 @@ from lamplighter.report.pictures import Picture
 from lamplighter.report.plots.style import svg_data_uri
 from lamplighter.report.text import shorten
 
-#: Classes in the figure; all are in the table.
+#: Classes in the figure at most, and dots; all classes are in the table.
 LARGEST = 12
+_DOTS = 96
 
 
 def pictures(outcome: Outcome) -> dict[str, Picture | None]:
@@ -54,8 +55,9 @@ def _lines(outcome: Outcome, curves: Curves, bounds: Bounds) -> list[plots.Line]
 
 def _recalls(outcome: Outcome) -> Picture | None:
     every = [row for row in rows.recalls(outcome) if any(row.means)]
+    room = min(LARGEST, max(3, _DOTS // len(outcome.strategies)))
     # The rarest class is in sight wherever it stands.
-    shown = [row for i, row in enumerate(every) if i < LARGEST - 1 or row.rarest][:LARGEST]
+    shown = [row for i, row in enumerate(every) if i < room - 1 or row.rarest][:room]
     if not shown:
         return None
     looks = plots.looks(outcome.strategies, outcome.control)
@@ -71,7 +73,7 @@ def _recalls(outcome: Outcome) -> Picture | None:
 
 def _rare(outcome: Outcome) -> Picture | None:
     rarest = outcome.setting.rarest
-    if rarest is None or outcome.rare is None or not any(outcome.rare.means.values()):
+    if rarest is None or outcome.rare is None:
         return None
     name = shorten(rarest, 40)
     figure = plots.learning_curves(

@@ -82,9 +82,8 @@ def _axis_of_labels(axes: Axes, labels: F64, title: str) -> None:
     axes.set_xlabel("labelled rows in training")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_xlim(left=0)
-    if len(labels) == 1:
-        axes.set_xlim(right=2 * max(1.0, float(labels[0])))
+    # A single point stands in the middle.
+    axes.set_xlim(0, max(1.0, float(labels[-1])) * (2 if len(labels) == 1 else 1.01))
 
 
 def _name_ends(axes: Axes, labels: F64, lines: Sequence[Line]) -> None:
@@ -94,7 +93,8 @@ def _name_ends(axes: Axes, labels: F64, lines: Sequence[Line]) -> None:
         return
     low, high = axes.get_ylim()
     inches = axes.get_figure(root=True).get_figheight() - 1.0  # type: ignore[union-attr]
-    places = spread([float(line.mean[-1]) for line in drawn], (high - low) * 0.19 / inches)
+    gap = min((high - low) * 0.19 / inches, (high - low) / len(drawn))
+    places = within(spread([float(line.mean[-1]) for line in drawn], gap), gap, low, high)
     for line, place in zip(drawn, places, strict=True):
         axes.annotate(
             f"{shorten(line.name, 22)} {line.mean[-1]:.3f}",
@@ -106,7 +106,7 @@ def _name_ends(axes: Axes, labels: F64, lines: Sequence[Line]) -> None:
             weight="bold",
             fontsize=9,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": line.look.colour, "linewidth": 0.6, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": line.look.colour, "linewidth": 0.6, "relpos": (0, 0.5)},
         )
 
 
@@ -128,6 +128,16 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
         blocks.append(block)
     flat = [value for value, size in blocks for _ in range(size)]
     return [value + i * gap for i, value in enumerate(flat)]
+
+
+def within(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move heights that stand outside of the limits inside, and their neighbours on.
+
+    >>> within([0.0, 3.0, 4.0], 1.0, 0.5, 3.5)
+    [0.5, 2.5, 3.5]
+    """
+    last = len(heights) - 1
+    return [max(low + i * gap, min(high - (last - i) * gap, h)) for i, h in enumerate(heights)]
 
 
 def recalls(classes: Sequence[str], strategies: Sequence[tuple[str, Look, Sequence[Mean | None]]]) -> Figure:

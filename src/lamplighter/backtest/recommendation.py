@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lamplighter.backtest.comparison import LEVEL, seeds_needed, smallest_corrected
@@ -114,7 +114,8 @@ def _winner(e: Evidence, winners: Sequence[str]) -> Recommendation:
         f"{height(e.area.means[e.control])} ({chance(e.against[pick])}, {seeds(e.seeds)})",
         _tie(e, pick, top) if tied else "",
         "" if top == e.best else _unreliable(e),
-        _rivals(e, pick),
+        # Two that are tied have been named.
+        _rivals(e, pick, {top, e.default} if tied else set()),
         _saving(e, pick),
     ]
     return Recommendation(pick, "; ".join(filter(None, said)) + ".", thin=tied, equals=e.equals(pick))
@@ -141,12 +142,12 @@ def _unreliable(e: Evidence) -> str:
     )
 
 
-def _rivals(e: Evidence, pick: str) -> str:
-    equals = [name for name in e.equals(pick) if name != e.control]
+def _rivals(e: Evidence, pick: str, named_before: Collection[str] = ()) -> str:
+    equals = [name for name in e.equals(pick) if name not in (e.control, *named_before)]
     if equals:
         return f"{listed(equals)} cannot be told apart from it"
     others = [name for name in e.ranked if name not in (pick, e.control)]
-    if others and all(e.area.between(pick, name).better for name in others):
+    if others and all(e.area.between(name, pick).worse for name in others):
         return "it is significantly better than every other strategy"
     return ""
 

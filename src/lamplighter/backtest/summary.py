@@ -33,7 +33,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "recommendation": asdict(outcome.recommendation),
         "notices": outcome.notices,
         "strategies": {name: _strategy(outcome, name) for name in areas},
-        "tests": {q.name: _tests(q, outcome.control) for q in _compared(outcome)},
+        "tests": {q.name: _tests(q) for q in _compared(outcome)},
+        "contenders": {q.name: list(q.contenders) for q in _compared(outcome)},
     }
 
 
@@ -62,9 +63,9 @@ def _reach(reach: Reach) -> dict[str, Any]:
     return {**asdict(reach), "saved": reach.saved, "share": reach.share, "money": reach.money}
 
 
-def _tests(quantity: Quantity, control: str | None) -> dict[str, Any]:
-    against = quantity.against(control) if control else ()
-    return {"against_control": [_test(t) for t in against], "pairs": [_test(t) for t in quantity.pairs]}
+def _tests(quantity: Quantity) -> dict[str, list[dict[str, Any]]]:
+    """Give the families: every other strategy against each."""
+    return {name: [_test(test) for test in quantity.against(name)] for name in quantity.strategies}
 
 
 def _test(test: Test) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _against_control(outcome: Outcome) -> dict[str, Callable[[str], str]]:
 
 
 def _verdict(test: Test) -> str:
-    return f"{test.difference:+.3f}, {chance(test)}"
+    return f"{test.difference:+.4f}, {chance(test)}"
 
 
 def needed(reach: Reach) -> str:
