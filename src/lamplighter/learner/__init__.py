@@ -1,13 +1,17 @@
 """The learner: fits on labels, scores the pool, and is saved without pickle."""
 
+from lamplighter.learner.committee import Committee, fit_committee
 from lamplighter.learner.estimator import check_learner, describe
 from lamplighter.learner.fitting import fit
 from lamplighter.learner.generic import GenericScorer
 from lamplighter.learner.linear import LinearScorer
 from lamplighter.learner.model import Model
 from lamplighter.learner.scoring import Scored, Scorer
+from lamplighter.learner.stacked import CommitteeScorer
 
 __all__ = [
+    "Committee",
+    "CommitteeScorer",
     "GenericScorer",
     "LinearScorer",
     "Model",
@@ -16,4 +20,5 @@ __all__ = [
     "check_learner",
     "describe",
     "fit",
+    "fit_committee",
 ]

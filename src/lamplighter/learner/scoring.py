@@ -18,7 +18,7 @@ from lamplighter.arrays import F32, Bools
 from lamplighter.errors import ModelError
 from lamplighter.strategies.base import Output
 
-#: What a scorer can give.
+#: What every learner gives.
 GIVES = frozenset({Output.PROBA, Output.LOGITS, Output.EMBEDDING})
 
 #: Logit of a class that the model does not know: so low that its probability is exactly 0 in
@@ -52,11 +52,15 @@ class Scored:
 
 
 class Tile(NamedTuple):
-    """What a kernel gives: class-major (C, tile) arrays, overwritten by its next call."""
+    """What a kernel gives: class-major (C, tile) arrays, overwritten by its next call.
+
+    Where a committee is scored, `proba` and `logits` are the main model's.
+    """
 
     proba: F32
     logits: F32 | None
     valid: Bools
+    committee: F32 | None = None  #: (M, C, tile)
 
 
 class Kernel(Protocol):
@@ -84,6 +88,11 @@ class Scorer(ABC):
     tile: int
     features: int
     width: int
+
+    @property
+    def gives(self) -> frozenset[Output]:
+        """Outputs that may be wanted."""
+        return GIVES
 
     @abstractmethod
     def kernel(self, logits: bool) -> Kernel:
@@ -125,27 +134,27 @@ class Scorer(ABC):
     def outputs(self, x: F32, wanted: frozenset[Output]) -> Scored:
         """Score a whole block: (n, D) float32 features; parameters and errors as for `tiles`."""
         self._check(x, wanted)
-        arrays = {name: self._array(x, name) for name in wanted}
+        made = wanted - {Output.EMBEDDING}
+        arrays = {name: self._array(len(x), name) for name in made}
         valid = np.empty(len(x), np.bool_)
         for start, stop, scored in self.tiles(x, wanted):
             valid[start:stop] = scored.valid
-            for name in wanted - {Output.EMBEDDING}:
+            for name in made:
                 arrays[name][start:stop] = scored.outputs[name]
-        return Scored(arrays, valid)
+        return Scored(arrays | dict.fromkeys(wanted - made, x), valid)
 
-    def _array(self, x: F32, name: Output) -> F32:
-        if name is Output.EMBEDDING:
-            return x
-        return np.empty((self.width, len(x)), np.float32).T
+    def _array(self, rows: int, name: Output) -> F32:
+        """Make room for an output of so many rows, class-major."""
+        return np.empty((self.width, rows), np.float32).T
 
     def _check(self, x: F32, wanted: frozenset[Output]) -> None:
         check_width(x, self.features)
         if x.dtype != np.float32:
             raise ModelError(f"features are {x.dtype}; a scorer takes float32")
-        missing = sorted(output.value for output in wanted - GIVES)
+        missing = sorted(output.value for output in wanted - self.gives)
         if missing:
-            gives = ", ".join(sorted(output.value for output in GIVES))
-            raise ModelError(f"the strategy wants {', '.join(missing)}; one learner gives {gives}")
+            gives = ", ".join(sorted(output.value for output in self.gives))
+            raise ModelError(f"the strategy wants {', '.join(missing)}; this learner gives {gives}")
 
 
 def tile_rows(bytes_per_row: int) -> int:
@@ -163,6 +172,8 @@ def _scored(tile: Tile, rows: F32, wanted: frozenset[Output]) -> Scored:
         outputs[Output.PROBA] = tile.proba[:, :m].T
     if Output.LOGITS in wanted and tile.logits is not None:
         outputs[Output.LOGITS] = tile.logits[:, :m].T
+    if Output.COMMITTEE in wanted and tile.committee is not None:
+        outputs[Output.COMMITTEE] = tile.committee[:, :, :m].transpose(2, 0, 1)
     if Output.EMBEDDING in wanted:
         outputs[Output.EMBEDDING] = rows
     return Scored(outputs, tile.valid[:m])
