@@ -38,6 +38,8 @@ class Replay:
         Keys all randomness.
     labels
         The run ends with the first model made of as many labels, or of the whole pool.
+    start
+        Rows of a batch as long as there is no model; None for the campaign's batch size, as in a round.
     """
 
     campaign: Campaign
@@ -46,6 +48,7 @@ class Replay:
     test: LabelledRows
     seed: int
     labels: int
+    start: int | None = None
 
 
 def replay(task: Replay, name: str, picker: Picker, *, seed: int | None = None) -> Run:
@@ -123,7 +126,8 @@ class _Replayed:
 
     def _pick(self, model: Model | None, members: tuple[Model, ...]) -> None:
         task = self.task
-        k = min(task.campaign.batch_size, int(np.count_nonzero(~self.asked)))
+        wanted = task.campaign.batch_size if model is not None else task.start or task.campaign.batch_size
+        k = min(wanted, int(np.count_nonzero(~self.asked)))
         moment = Moment(task.pool, self.asked, model, members, task.seed, self.round, k, task.campaign)
         picker = self.picker if model is not None else task.cold_start
         with self._timed("select"):
