@@ -12,11 +12,12 @@ import pytest
 
 from lamplighter import cluster, rng, scan
 from lamplighter.config import ClusterConfig, LearnerConfig
-from lamplighter.learner import fit
+from lamplighter.learner import CommitteeScorer, fit
 from lamplighter.pool import Pool, take_manifest
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context, Lane
+from lamplighter.strategies.base import Context, Output
+from lamplighter.survey import PoolSurvey
 from lamplighter.testing.pools import write_pool
 
 ROWS, DIM, CLASSES, SEED, ROUND = 6000, 5, 3, 7, 2
@@ -43,15 +44,24 @@ def make_job(pool: Pool, name: str = "margin", **changes: Any) -> ScanJob:
     x = draws.normal(size=(200, DIM)).astype(np.float32)
     labels = np.asarray(x[:, :CLASSES].argmax(axis=1), np.int32)
     learner = LearnerConfig(name="sklearn.linear_model.LogisticRegression")
-    model = fit(learner, x, labels, NAMES, seed=SEED, round=ROUND)
-    strategy = STRATEGIES.build(name).prepare(Context(SEED, ROUND, 50, ROWS, NAMES, load=lambda: (x, labels)))
+    model, other = (fit(learner, x, labels, NAMES, seed=s, round=ROUND) for s in (SEED, SEED + 1))
+    context = Context(SEED, ROUND, 100, ROWS, NAMES, load=lambda: (x, labels), survey=survey(pool))
+    strategy = STRATEGIES.build(name).prepare(context)
     parts: dict[str, Any] = {
         "holdout_key": rng.key(SEED, 0, "holdout"),
         "holdout_below": 2**64 // 50,
         "sample_key": rng.key(SEED, 0, "sample"),
         "sample_below": 2**64 // 20,
     }
-    return ScanJob(pool, model.scorer(), strategy, (Lane(100),), SEED, ROUND, **(parts | changes))
+    voting = Output.COMMITTEE in strategy.requires
+    scorer = CommitteeScorer.of(model, [model, other]) if voting else model.scorer()
+    return ScanJob(pool, scorer, strategy, strategy.lanes(context), SEED, ROUND, **(parts | changes))
+
+
+def survey(pool: Pool) -> PoolSurvey:
+    """Survey a pool in this process."""
+    over = lambda function, *args: [function(shard, *args) for shard in pool.shards()]  # noqa: E731
+    return PoolSurvey(pool, SEED, ROUND, in_process, over)
 
 
 def in_process(job: ScanJob) -> ScanResult:

@@ -96,6 +96,7 @@ class Softmax(Scorer):
             proba = buffer[:, : len(rows)].T  # reused for the next tile, as a real scorer's is
             proba[:] = np.where(valid[:, None], e / e.sum(axis=1, keepdims=True), 0)
             outputs = {Output.PROBA: proba, Output.LOGITS: z, Output.EMBEDDING: rows}
+            outputs[Output.COMMITTEE] = np.stack([proba, proba[:, ::-1]], axis=1)
             yield start, start + len(rows), Scored({name: outputs[name] for name in wanted}, valid)
 
 
