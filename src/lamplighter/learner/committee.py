@@ -141,5 +141,7 @@ def _sharing_temperature(member: Model, main: Model) -> Model:
 
 def _try(member: Model, x: F32) -> None:
     """Raise ModelError for a member that gives no probabilities on rows it was fitted on."""
-    if not member.scorer().outputs(x, frozenset({Output.PROBA})).valid.any():
+    with np.errstate(all="ignore"):
+        sound = member.scorer().outputs(x, frozenset({Output.PROBA})).valid.any()
+    if not sound:
         raise ModelError(f"{member.config.name} gives no probabilities that sum to 1; its fit diverged")
