@@ -120,6 +120,7 @@ OURS: Mapping[str, str] = {
 }
 #: Ours that know of rare classes.
 AWARE = ("rare_class", "margin balanced")
+SHARE = 0.5
 
 
 def contenders() -> list[str]:

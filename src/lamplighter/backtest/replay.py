@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lamplighter import evaluation, learner
 from lamplighter.backtest.picking import LabelledRows, Moment, Picker
 from lamplighter.backtest.runs import Point, Run
 from lamplighter.errors import TooFewClasses
 from lamplighter.learner.committee import fit_committee
+from lamplighter.threads import one_thread
 
 if TYPE_CHECKING:
     from lamplighter.config import Campaign
@@ -66,8 +66,7 @@ def replay(task: Replay, name: str, picker: Picker, *, seed: int | None = None) 
         The run's number in the record; None for the seed that keys it.
     """
     replayed = _Replayed(task, picker)
-    # Other bits from other numbers of threads would make a run depend on the machine.
-    with threadpool_limits(limits=1):
+    with one_thread():
         while not replayed.done:
             replayed.play()
     notices = tuple(dict.fromkeys(replayed.notices))

@@ -20,6 +20,7 @@ from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import context_of, strategy_of, wanted
 from lamplighter.strategies.base import Lane, Strategy
 from lamplighter.survey import PoolSurvey
+from lamplighter.threads import one_thread
 
 #: Rows of the fixed hash sample on which two models are compared; their share of a large pool is
 #: halved as it doubles, so that the samples of two rounds are nested.
@@ -34,7 +35,8 @@ def score(standing: Standing) -> ScoreDone:
     shards, context = standing.pool.shards(), context_of(standing, most_wanted(standing))
     with standing.driver.cluster() as client:
         survey = PoolSurvey.on(client, standing.pool, standing.driver.campaign.seed, standing.number)
-        ready = strategy.prepare(replace(context, survey=survey))
+        with one_thread():
+            ready = strategy.prepare(replace(context, survey=survey))
         job = _job(standing, ready, ready.lanes(context), model)
         result = cluster.scan_pool(client, job, shards, tell)
     sample = sample_table(result.sample) if model else None

@@ -21,6 +21,7 @@ from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
 from lamplighter.strategies.base import Choice, Output, Shortlist, Strategy
+from lamplighter.threads import one_thread
 
 _PLACE = ("file", "row_group", "row")
 
@@ -95,7 +96,7 @@ def _picked(standing: Standing, strategy: Strategy, goal: Wanted, drawn: _Holdou
         shortlist = shortlists.best_of_lanes([free], strategy.lanes(context.at_scan()))
     if not goal.rows:
         return _Picked(shortlist.take(np.empty(0, np.int64)), Choice(np.empty(0, np.int64)))
-    with standing.driver.workers() as workers:
+    with standing.driver.workers() as workers, one_thread():
         choice = strategy.choose(shortlist, replace(context, workers=workers))
     return _Picked(_distinct(shortlist, choice, strategy), choice)
 
