@@ -164,13 +164,13 @@ def test_rows_far_out_are_scored_as_each_model_would(stretch: float) -> None:
 def test_minus_infinity_in_one_class_is_not_taken_for_a_probability_of_zero() -> None:
     """A partial sum that overflows float32, of a decision value that is moderate."""
     _, scorer, _, _ = case("two classes")
+    nothing = replace(scorer.forms[0], weights=np.zeros((7, 2)), bias=np.zeros(2))
     weights = np.zeros((7, 2))
     weights[:3, 1] = -1.5, 0.75, 0.75
-    form = replace(scorer.forms[1], weights=weights, bias=np.zeros(2))
-    own = scorer.scorers[1]
-    assert isinstance(own, LinearScorer)
-    scorers = (scorer.scorers[0], replace(own, form=form), *scorer.scorers[2:])
-    odd = replace(scorer, forms=(scorer.forms[0], form, *scorer.forms[2:]), scorers=scorers)
+    forms = (nothing, replace(nothing, weights=weights))
+    own = [one for one in scorer.scorers if isinstance(one, LinearScorer)]
+    scorers = tuple(replace(one, form=form) for one, form in zip(own, forms, strict=False))
+    odd = replace(scorer, forms=forms, scorers=scorers)
     row = np.array([[3e38, 3e38, 3e38, 0, 0, 0, 0]], np.float32)
     assert odd.outputs(row, WITH).outputs[Output.COMMITTEE][0, 0].tolist() == [0.5, 0.5]
 
