@@ -134,7 +134,7 @@ class _Adding:
 
 def _one_by_one(x: F32) -> tuple[F64, int]:
     """Give whole units of the directions of rows whose squares leave float32, and how many are finite."""
-    finite: Bools = np.isfinite(x).all(axis=1)
+    finite: Bools = np.logical_and.reduce(np.isfinite(x), axis=1)
     rows = np.where(finite[:, None], x, 0).astype(np.float64)
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     units: F64 = np.rint(rows * (GRID / np.where(norm > 0, norm, 1)))
