@@ -1,0 +1,122 @@
+"""A quota: a share of every batch from rows predicted as a rare class, whatever the strategy."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Self
+
+import numpy as np
+
+from lamplighter.arrays import F32, Bools
+from lamplighter.strategies.base import (
+    Block,
+    Choice,
+    Context,
+    Lane,
+    Output,
+    Ranked,
+    Shortlist,
+    Strategy,
+    require,
+)
+from lamplighter.strategies.parts import Part, count, joined
+from lamplighter.strategies.rare import check_names, class_numbers, predicted, without_label
+
+
+@dataclass(frozen=True)
+class Balanced(Strategy):
+    """Let any strategy choose, but at least a share of the batch from rows predicted as rare classes.
+
+    A row counts as rare if its most probable class (the lower of equals) is one of `rare`. The scan keeps
+    the inner strategy's lists twice: over all rows, and over the rare ones alone. Where the plain batch has
+    ceil(share * k) rare rows, it stays as it is. Otherwise the inner strategy chooses that many from the
+    lists of rare rows, then the others from its own lists without those, and the two are merged in turns.
+    A quota that the pool cannot meet is filled from the rest, and the record says so.
+
+    What the inner strategy records of a row (an inclusion probability, say) then holds within its part.
+
+    The scan costs the inner strategy's, once, and O(nC) for the classes; the shortlist is twice as
+    long. `choose` costs at most three times the inner one's.
+
+    Attributes
+    ----------
+    inner
+        Any strategy.
+    rare
+        Names of the rare classes: at least one, and not all there are.
+    share
+        The least share of the batch, above 0 and below 1.
+    """
+
+    inner: Strategy
+    rare: tuple[str, ...]
+    share: float
+    numbers: tuple[int, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_names(self.rare)
+        object.__setattr__(self, "rare", tuple(self.rare))
+        require(0 < self.share < 1, lambda: f"share is {self.share!r}; allowed: above 0 and below 1")
+
+    @property
+    def requires(self) -> frozenset[Output]:
+        """What the inner strategy reads, and the probabilities."""
+        return self.inner.requires | {Output.PROBA}
+
+    def check(self, classes: tuple[str, ...]) -> None:
+        """Make sure that the rare classes are classes, and not all of them."""
+        class_numbers(self.rare, classes)
+        self.inner.check(classes)
+
+    def prepare(self, context: Context) -> Self:
+        """Prepare the inner strategy."""
+        ready = copy(self)
+        object.__setattr__(ready, "inner", self.inner.prepare(context))
+        object.__setattr__(ready, "numbers", class_numbers(self.rare, context.classes))
+        return ready
+
+    def lanes(self, context: Context) -> tuple[Lane, ...]:
+        """Keep the inner strategy's lists over all rows, and again over the rare ones."""
+        return 2 * self.inner.lanes(context)
+
+    def score(self, block: Block) -> F32:
+        """Give the inner strategy's score."""
+        return self.inner.score(block)
+
+    def rank(self, block: Block) -> tuple[Ranked, ...]:
+        """Rank as the inner strategy does, for all rows and for the rare ones."""
+        ranked = self.inner.rank(block)
+        common = ~np.isin(predicted(block.proba), self.numbers)
+        return (*ranked, *(replace(rows, score=_without(rows.score, common)) for rows in ranked))
+
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        """Pick min(k, rows) rows, with the quota merged in where the plain batch falls short of it.
+
+        Records how many rare rows the batch has, and how many were asked for.
+        """
+        own = count(self.inner.lanes(context.at_scan()))
+        every, rare = Part.of(shortlist, 0, own), Part.of(shortlist, own, own)
+        is_rare = np.isin(predicted(shortlist.proba), class_numbers(self.rare, context.classes))
+        asked = ceil(round(self.share * context.k, 9))  # 0.1 * 30 is a little more than 3
+        choice = every.choose(self.inner, context, context.k)
+        if np.count_nonzero(is_rare[choice.positions]) < asked and len(choice.positions) == context.k:
+            quota = rare.choose(self.inner, context, asked)
+            left = context.k - len(quota.positions)
+            rest = every.without(quota.positions).choose(self.inner, context, left)
+            choice = joined({"quota": quota, "rest": rest})
+        found = int(np.count_nonzero(is_rare[choice.positions]))
+        facts = {**choice.facts, "rare_rows": found, "rare_rows_asked": asked}
+        return replace(choice, facts=facts, notices=(*self._short(context, found, asked), *choice.notices))
+
+    def _short(self, context: Context, found: int, asked: int) -> tuple[str, ...]:
+        if found >= asked:
+            return ()
+        names = " or ".join(self.rare)
+        told = f"balance asked for {asked} rows predicted as {names}; the pool had {found}"
+        return (told, *without_label(context, class_numbers(self.rare, context.classes)))
+
+
+def _without(score: F32, rows: Bools) -> F32:
+    return np.where(rows, np.float32(-np.inf), score)
