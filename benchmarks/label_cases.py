@@ -160,7 +160,8 @@ class PeerPicker:
         labelled = moment.pool.take(np.flatnonzero(moment.asked))
         rest = moment.pool.take(free)
         wanted = {Output.PROBA} | ({Output.COMMITTEE} if moment.members else set())
-        outputs = _outputs(moment, rest.x, frozenset(wanted))
+        with moment.timed("score"):
+            outputs = _outputs(moment, rest.x, frozenset(wanted))
         state = PickState(
             x_labelled=labelled.x,
             y_labelled=labelled.label,
@@ -170,7 +171,8 @@ class PeerPicker:
             seed=rng.key(moment.seed, moment.round, self.name) % 2**32,
             committee_unlabelled=outputs.get(Output.COMMITTEE),
         )
-        found = PEERS[self.name](state)
+        with moment.timed("select"):
+            found = PEERS[self.name](state)
         short = moment.k - len(found)
         return free[found], ((f"{self.name} named rows twice",) if short else ())
 

@@ -15,6 +15,7 @@ from lamplighter.backtest.picking import LabelledRows, Moment, StrategyPicker, s
 from lamplighter.backtest.replay import Replay, replay
 from lamplighter.config import Campaign, load
 from lamplighter.driver import Driver
+from lamplighter.rounds import RoundRecord
 from lamplighter.steps.perform import run_round
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Output
@@ -37,7 +38,7 @@ def campaign(folder: Path, **changes: Any) -> Campaign:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), x.shape[1])
     table = pa.table({"id": np.arange(200), "embedding": vectors, "label": names})
     pq.write_table(table, folder / "test.parquet")
-    parts = {"evaluation": {"test_set": "test.parquet"}, "budget": {"rounds": ROUNDS}} | changes
+    parts: dict[str, Any] = {"evaluation": {"test_set": "test.parquet"}, "budget": {"rounds": ROUNDS}} | changes
     return load(write_campaign(folder, **parts))
 
 
@@ -66,7 +67,7 @@ def test_a_replay_picks_what_the_campaign_picks(tmp_path: Path, name: str, param
     batches = []
     for _ in range(ROUNDS):
         record = run_round(driver)
-        if record.select:
+        if isinstance(record, RoundRecord) and record.select:
             batch = tables.from_parquet(driver.ledger.read(record.select.batch))
             batches.append(batch.column("id").to_pylist())
     NOTED.clear()
@@ -101,7 +102,7 @@ def test_a_run_ends_with_the_labels_or_with_the_pool(tmp_path: Path) -> None:
         assert [point.labels for point in run.points] == sorted({point.labels for point in run.points})
         assert all(0 <= point.metrics["accuracy"] <= 1 for point in run.points)
         assert set(run.points[0].recall) == set(CLASSES)
-        assert set(run.points[0].seconds) == {"train", "select"}
+        assert set(run.points[0].seconds) == {"train", "score", "select"}
 
 
 def test_runs_of_one_seed_start_alike_whatever_the_strategy(tmp_path: Path) -> None:

@@ -127,10 +127,10 @@ class _Replayed:
         task = self.task
         wanted = task.campaign.batch_size if model is not None else task.start or task.campaign.batch_size
         k = min(wanted, int(np.count_nonzero(~self.asked)))
-        moment = Moment(task.pool, self.asked, model, members, task.seed, self.round, k, task.campaign)
+        view = (task.pool, self.asked, model, members)
+        moment = Moment(*view, task.seed, self.round, k, task.campaign, self._timed)
         picker = self.picker if model is not None else task.cold_start
-        with self._timed("select"):
-            rows, notices = picker.pick(moment)
+        rows, notices = picker.pick(moment)
         if self.points:
             self.points[-1] = self.points[-1].model_copy(update={"seconds": dict(self.seconds)})
         self.notices += notices
