@@ -68,6 +68,12 @@ fix: $(VENV)/test.done  ## let ruff mend what it can
 bench-score: $(VENV)/bench.done  ## the score step against its peers (BENCH_ARGS=--help)
 	$(BIN)/python -m benchmarks.score $(BENCH_ARGS)
 
+bench-select: $(VENV)/bench.done  ## choosing against its peers, and what each strategy adds to a scan
+	$(BIN)/python -m benchmarks.selection $(BENCH_ARGS)
+
+bench-labels: $(VENV)/bench.done $(VENV)/bench-data.done  ## labels needed, ours and the peers', on real sets
+	$(BIN)/python -m benchmarks.labels --write docs/label-efficiency.md $(BENCH_ARGS)
+
 stack-test: $(VENV)/test.done  ## build the image and bring the compose stack up, where a Docker engine answers
 	$(BIN)/python -m pytest tests/docker/stack.py $(PYTEST_ARGS)
 
@@ -83,4 +89,4 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 clean:  ## remove the environment and what the demo wrote
 	rm -rf $(VENV) demo bench-data dist
 
-.PHONY: help env demo demo-stop test check fix bench-score stack-test lock clean
+.PHONY: help env demo demo-stop test check fix bench-score bench-select bench-labels stack-test lock clean

@@ -38,8 +38,8 @@ def campaign(folder: Path, **changes: Any) -> Campaign:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), x.shape[1])
     table = pa.table({"id": np.arange(200), "embedding": vectors, "label": names})
     pq.write_table(table, folder / "test.parquet")
-    parts: dict[str, Any] = {"evaluation": {"test_set": "test.parquet"}, "budget": {"rounds": ROUNDS}} | changes
-    return load(write_campaign(folder, **parts))
+    parts: dict[str, Any] = {"evaluation": {"test_set": "test.parquet"}, "budget": {"rounds": ROUNDS}}
+    return load(write_campaign(folder, **(parts | changes)))
 
 
 class Watched(StrategyPicker):
