@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lamplighter.scan import ScanJob, ScanResult
     from lamplighter.strategies.base import Lane
 
-__all__ = ["connect", "forward_logs", "map_items", "map_shards", "scan_pool"]
+__all__ = ["connect", "forward_logs", "map_each", "map_items", "map_shards", "scan_pool"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -127,15 +127,29 @@ def map_shards(
     ClusterError
         The cluster lost the work.
     """
+    told = Tally(what, shards, progress)
+    results: Iterator[tuple[int, T]] = map_each(client, function, shards, *args)
+    for at, result in results:
+        told.finished(shards[at])
+        yield result
+
+
+def map_each(
+    client: Any, function: Callable[..., R], items: Sequence[T], *args: object
+) -> Iterator[tuple[int, R]]:
+    """Call function(item, *args) for every item; give positions and results, in order of completion.
+
+    Earlier items are begun first. Results should be small, and `args` are sent once, as for `map_shards`;
+    the errors are the same, too.
+    """
     sent = [_send(client, value) for value in args]
-    futures = client.map(function, shards, *([value] * len(shards) for value in sent), pure=False)
-    told, shard_of = Tally(what, shards, progress), dict(zip((f.key for f in futures), shards, strict=True))
+    futures = client.map(function, items, *([value] * len(items) for value in sent), pure=False)
+    at = {future.key: position for position, future in enumerate(futures)}
     with _releasing([*sent, *futures]):
         for future in _finished(client, futures):
-            result: T = future.result()
+            result: R = future.result()
             future.release()
-            told.finished(shard_of[future.key])
-            yield result
+            yield at[future.key], result
 
 
 def map_items(client: Any, function: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a pass over the pool is.
+    """How far a pass over the pool is, or other work that is counted.
 
     Attributes
     ----------
@@ -18,6 +18,8 @@ class Progress:
         The work, as a present participle: "scoring".
     rows, total_rows, shards, total_shards
         Done so far, and in all; all 0 for work that has no measure.
+    unit
+        What is counted as rows.
     """
 
     what: str
@@ -25,6 +27,7 @@ class Progress:
     total_rows: int
     shards: int
     total_shards: int
+    unit: str = "rows"
 
     @classmethod
     def of(cls, what: str) -> Progress:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from lamplighter.checking import check as check_campaign
 from lamplighter.cli import show
+from lamplighter.cli.backtest_command import backtest
 from lamplighter.cli.bars import progress_bar
 from lamplighter.cli.flow_commands import run_rounds
+from lamplighter.cli.parameters import CampaignPath, Json, guarded, shown
 from lamplighter.cli.starter import write_starter
 from lamplighter.config import PoolConfig, load
 from lamplighter.driver import Driver, open_driver
@@ -31,10 +30,6 @@ app = typer.Typer(
 )
 pool_app = typer.Typer(help="Work on pools.", no_args_is_help=True)
 app.add_typer(pool_app, name="pool")
-
-T = TypeVar("T")
-CampaignPath = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Path or URL of campaign.yaml.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
 
 @app.command()
@@ -118,6 +113,9 @@ def report(
     show.plain(shown(driver, published.url))
 
 
+app.command()(backtest)
+
+
 @pool_app.command()
 def compact(  # noqa: PLR0917 - typer makes options of most of them
     source: Annotated[str, typer.Argument(metavar="SRC", help="Folder or s3:// prefix of the pool.")],
@@ -140,22 +138,3 @@ def compact(  # noqa: PLR0917 - typer makes options of most of them
         f"wrote {written.rows:,} rows in {len(written.files)} files to {destination}; "
         f"in the campaign's pool: features: {written.features[0]}"
     )
-
-
-@contextmanager
-def guarded(driver: Driver) -> Iterator[None]:
-    """Let no error and no log line of this command show a secret of its campaign."""
-    redactor, handlers = driver.campaign.redactor(), logging.getLogger().handlers[:]
-    for handler in handlers:
-        handler.addFilter(redactor)
-    try:
-        with redactor.guard():
-            yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(redactor)
-
-
-def shown(driver: Driver, found: T) -> T:
-    """Give what a command found without the secrets of its campaign: places may hold some."""
-    return driver.campaign.redactor().redacted(found)
