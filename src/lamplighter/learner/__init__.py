@@ -4,6 +4,7 @@ from lamplighter.learner.committee import Committee, fit_committee
 from lamplighter.learner.estimator import check_learner, describe
 from lamplighter.learner.fitting import fit
 from lamplighter.learner.generic import GenericScorer
+from lamplighter.learner.last_layer import LastLayer, gives
 from lamplighter.learner.linear import LinearScorer
 from lamplighter.learner.model import Model
 from lamplighter.learner.scoring import Scored, Scorer
@@ -13,6 +14,7 @@ __all__ = [
     "Committee",
     "CommitteeScorer",
     "GenericScorer",
+    "LastLayer",
     "LinearScorer",
     "Model",
     "Scored",
@@ -21,4 +23,5 @@ __all__ = [
     "describe",
     "fit",
     "fit_committee",
+    "gives",
 ]

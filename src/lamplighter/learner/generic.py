@@ -11,6 +11,7 @@ import numpy as np
 from lamplighter.arrays import F32, F64, Bools
 from lamplighter.learner.estimator import Classifier
 from lamplighter.learner.fitted import Fitted
+from lamplighter.learner.last_layer import LastLayer
 from lamplighter.learner.scoring import NEVER, Scorer, Tile
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class GenericScorer(Scorer):
     def of(cls, model: Model) -> GenericScorer:
         """Make the scorer of any model."""
         fitted = Fitted(model.fitted.scaler, _single_threaded(model.fitted.estimator))
-        return cls(BLOCK, model.features, len(model.classes), replace(model, fitted=fitted))
+        alone, layer = replace(model, fitted=fitted), LastLayer.of(model)
+        return cls(BLOCK, model.features, len(model.classes), alone, layer=layer)
 
     def kernel(self, logits: bool) -> GenericKernel:
         """Make what scores one block at a time."""

@@ -12,6 +12,7 @@ from sklearn.linear_model import SGDClassifier
 from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.errors import ModelError
 from lamplighter.learner.fitted import Fitted, is_linear
+from lamplighter.learner.last_layer import LastLayer
 from lamplighter.learner.scoring import NEVER, PANEL, Scorer, Tile, tile_rows
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class LinearScorer(Scorer):
         width = len(model.classes)
         # The features and two class-major arrays.
         per_row = 4 * model.features + (8 if wide else 4) * 2 * width
-        return cls(tile_rows(per_row), model.features, width, form, wide)
+        return cls(tile_rows(per_row), model.features, width, form, wide, layer=LastLayer.of(model))
 
     def kernel(self, logits: bool) -> LinearKernel:
         """Make what scores one tile at a time."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from lamplighter.arrays import F32, Bools
 from lamplighter.errors import ModelError
 from lamplighter.strategies.base import Output
+
+if TYPE_CHECKING:
+    from lamplighter.learner.last_layer import LastLayer, LayerKernel
 
 #: What every learner gives.
 GIVES = frozenset({Output.PROBA, Output.LOGITS, Output.EMBEDDING})
@@ -83,16 +86,19 @@ class Scorer(ABC):
         D, width of the features.
     width
         C, number of the campaign's classes.
+    layer
+        The way to what enters the model's last layer; None where it has none.
     """
 
     tile: int
     features: int
     width: int
+    layer: LastLayer | None = field(default=None, kw_only=True)
 
     @property
     def gives(self) -> frozenset[Output]:
         """Outputs that may be wanted."""
-        return GIVES
+        return GIVES | {Output.LAST_LAYER} if self.layer else GIVES
 
     @abstractmethod
     def kernel(self, logits: bool) -> Kernel:
@@ -125,11 +131,13 @@ class Scorer(ABC):
         """
         self._check(x, wanted)
         kernel = kernel or self.kernel(Output.LOGITS in wanted)
+        layer = self.layer.kernel(self.tile) if self.layer and Output.LAST_LAYER in wanted else None
         for start in range(0, len(x), self.tile):
             rows = x[start : start + self.tile]
             # Another memory layout would take another BLAS routine, with other last bits.
             tile = kernel(np.ascontiguousarray(rows))
-            yield start, start + len(rows), _scored(tile, rows, wanted)
+            scored = _scored(tile, rows, wanted)
+            yield start, start + len(rows), _with_last_layer(scored, rows, layer) if layer else scored
 
     def outputs(self, x: F32, wanted: frozenset[Output]) -> Scored:
         """Score a whole block: (n, D) float32 features; parameters and errors as for `tiles`."""
@@ -145,6 +153,8 @@ class Scorer(ABC):
 
     def _array(self, rows: int, name: Output) -> F32:
         """Make room for an output of so many rows, class-major."""
+        if name is Output.LAST_LAYER and self.layer:
+            return np.empty((rows, self.layer.width), np.float32)
         return np.empty((self.width, rows), np.float32).T
 
     def _check(self, x: F32, wanted: frozenset[Output]) -> None:
@@ -177,6 +187,19 @@ def _scored(tile: Tile, rows: F32, wanted: frozenset[Output]) -> Scored:
     if Output.EMBEDDING in wanted:
         outputs[Output.EMBEDDING] = rows
     return Scored(outputs, tile.valid[:m])
+
+
+def _with_last_layer(scored: Scored, rows: F32, layer: LayerKernel) -> Scored:
+    """Add what enters the last layer; rows where that is not finite do not count."""
+    inside = layer(rows)
+    outputs = {**scored.outputs, Output.LAST_LAYER: inside}
+    if scored.valid.all() and np.isfinite(inside.max()) and np.isfinite(inside.min()):
+        return Scored(outputs, scored.valid)
+    valid = scored.valid & np.isfinite(inside).all(axis=1)
+    for name, array in outputs.items():
+        if name is not Output.EMBEDDING:
+            array[~valid] = 0
+    return Scored(outputs, valid)
 
 
 def check_width(x: F32, features: int) -> None:

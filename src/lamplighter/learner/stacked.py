@@ -59,7 +59,8 @@ class CommitteeScorer(Scorer):
         columns = len(scorers) * len(main.classes)
         tile = tile_rows(4 * columns) if stacked else _common_tile(scorers)
         alike = tuple(replace(s, tile=tile) if isinstance(s, LinearScorer) else s for s in scorers)
-        return cls(tile, main.features, len(main.classes), alike, forms if stacked else ())
+        served = forms if stacked else ()
+        return cls(tile, main.features, len(main.classes), alike, served, layer=scorers[0].layer)
 
     @property
     def gives(self) -> frozenset[Output]:
