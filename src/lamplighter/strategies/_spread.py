@@ -85,6 +85,12 @@ def norms(x: F32, shift: F64, scale: F64) -> F64:
     return out
 
 
+def to_unit(x: F32) -> F64:
+    """Give 1 / |x|, 0 for rows of zeros (or so near 0 that float32 cannot scale them): (n,) float64."""
+    length = np.sqrt(norms(x, np.zeros(x.shape[1]), np.ones(len(x))))
+    return np.divide(1, length, out=np.zeros(len(x)), where=length > 1e-30)
+
+
 @dataclass(frozen=True, eq=False)
 class Spread:
     """What `spread` picked.
@@ -251,8 +257,8 @@ class _Promising:
         if len(near) == 1:
             return near
         value = self.picking.exact(self.at[near])
-        unit = np.finfo(np.float64).eps / np.finfo(np.float32).eps
-        largest: I64 = near[value >= (value - unit * self.slack[near]).max()]
+        slack = self.slack[near] * np.finfo(np.float64).eps / np.finfo(np.float32).eps
+        largest: I64 = near[value + slack >= (value - slack).max()]
         return largest
 
     def _pick(self, row: int) -> None:
