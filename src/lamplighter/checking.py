@@ -67,11 +67,7 @@ def check(driver: Driver, *, ids: bool = True) -> dict[str, Any]:
 def _parts(driver: Driver) -> None:
     _ = driver.labeler, driver.rules
     learner.check_learner(driver.campaign.learner)
-    for strategy in (driver.strategy, driver.cold_start):
-        if Output.COMMITTEE in strategy.requires:
-            raise ConfigError(
-                f"strategy {type(strategy).__name__} needs a committee; the campaign has one learner"
-            )
+    driver.check_needs()
 
 
 def _compare(driver: Driver, standing: Standing) -> None:

@@ -24,6 +24,7 @@ from lamplighter.errors import CampaignChanged, KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
+from lamplighter.needs import check_needs
 from lamplighter.pool import Manifest, take_manifest
 from lamplighter.rounds import History, Next, Step, plan
 from lamplighter.stopping import STOPPING
@@ -145,7 +146,8 @@ class Driver:
         CampaignChanged
             The file was edited in a way that would falsify the rounds in the store.
         """
-        _ = self.labeler, self.strategy, self.cold_start, self.rules
+        _ = self.labeler, self.rules
+        self.check_needs()
         try:
             self._compare()
         except KeyMissing:
@@ -155,6 +157,12 @@ class Driver:
                 raise
             self.store.put(CAMPAIGN_KEY, self.campaign.frozen())  # nothing rests on it yet
         return self
+
+    def check_needs(self) -> None:
+        """Raise ConfigError unless the campaign has what its strategies read."""
+        campaign = self.campaign
+        own, cold = (campaign.strategy.name, self.strategy), (campaign.cold_start.name, self.cold_start)
+        check_needs(campaign, (own, cold))
 
     def _compare(self) -> None:
         check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)

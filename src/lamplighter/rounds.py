@@ -112,6 +112,7 @@ class TrainDone(StepDone):
 
     step: Literal["train"] = "train"
     model: Artifact | None = None
+    committee: tuple[Artifact, ...] = ()  #: its members, where the strategy reads one
     rows: int = 0
     temperature: float | None = None
     warm_start: bool = False

@@ -280,6 +280,10 @@ class Standing:
         """Load the model of a train step, if it made one."""
         return Model.from_bytes(self.read(done.model)) if done and done.model else None
 
+    def committee(self, done: TrainDone) -> tuple[Model, ...]:
+        """Load the members of a train step's committee, if it made one."""
+        return tuple(Model.from_bytes(self.read(member)) for member in done.committee)
+
     @cached_property
     def previous_model(self) -> Model | None:
         """The newest model of an earlier round."""

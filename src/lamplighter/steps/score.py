@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from lamplighter import cluster, evaluation, rng, tables
 from lamplighter.driver import stamp
-from lamplighter.learner import Model
+from lamplighter.learner import Scorer
 from lamplighter.progress import tell
-from lamplighter.rounds import Artifact, ScoreDone, TrainDone
+from lamplighter.rounds import Artifact, ScoreDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
 from lamplighter.standing import WHOLE, Standing
+from lamplighter.steps.committee import scorer_of
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import context_of, strategy_of, wanted
 from lamplighter.strategies.base import Lane, Strategy
@@ -31,15 +32,15 @@ def score(standing: Standing) -> ScoreDone:
     """Scan the pool with the round's model and strategy; memory is a block and a shortlist."""
     started = datetime.now(UTC)
     name, strategy = strategy_of(standing)
-    model = standing.model(standing.current(TrainDone))
+    scorer = scorer_of(standing, strategy)
     shards, context = standing.pool.shards(), context_of(standing, most_wanted(standing))
     with standing.driver.cluster() as client:
         survey = PoolSurvey.on(client, standing.pool, standing.driver.campaign.seed, standing.number)
         with one_thread():
             ready = strategy.prepare(replace(context, survey=survey))
-        job = _job(standing, ready, ready.lanes(context), model)
+        job = _job(standing, ready, ready.lanes(context), scorer)
         result = cluster.scan_pool(client, job, shards, tell)
-    sample = sample_table(result.sample) if model else None
+    sample = sample_table(result.sample) if scorer else None
     return ScoreDone(
         shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
         holdout=_write(standing, "holdout", _holdout_table(result)),
@@ -57,13 +58,13 @@ def score(standing: Standing) -> ScoreDone:
     )
 
 
-def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], model: Model | None) -> ScanJob:
+def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], scorer: Scorer | None) -> ScanJob:
     campaign, drawn = standing.driver.campaign, holdout_is_drawn(standing)
     # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
     more = 0 if drawn else _most_holdout_rows(standing)
     return ScanJob(
         pool=standing.pool,
-        scorer=model.scorer() if model else None,
+        scorer=scorer,
         strategy=strategy,
         lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes),
         seed=campaign.seed,
@@ -73,7 +74,7 @@ def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], model:
         holdout_below=standing.holdout_reach,
         holdout_drawn=drawn,
         sample_key=rng.key(campaign.seed, 0, "sample"),
-        sample_below=sample_bound(standing.pool.manifest.rows) if model else 0,
+        sample_below=sample_bound(standing.pool.manifest.rows) if scorer else 0,
     )
 
 

@@ -8,29 +8,37 @@ from datetime import UTC, datetime
 from lamplighter import learner
 from lamplighter.driver import stamp
 from lamplighter.errors import TooFewClasses
-from lamplighter.rounds import TrainDone
+from lamplighter.rounds import Artifact, TrainDone
 from lamplighter.standing import Standing
+from lamplighter.steps.committee import committee_for
 
 log = logging.getLogger("lamplighter")
 
 
 def train(standing: Standing) -> TrainDone:
-    """Fit a model, or say why there is none yet; after the first round with a model, retrain it."""
+    """Fit a model, or say why there is none yet, and the committee that the strategy reads, if any."""
     started, rows = datetime.now(UTC), standing.training
     try:
         model = _fit(standing)
     except TooFewClasses as error:
         log.info("no model yet: %s", error)
         return TrainDone(rows=len(rows), note=str(error), **stamp(standing.number, started))
-    stored = standing.driver.ledger.write(standing.number, "model", "skops", model.to_bytes())
+    committee = committee_for(standing, model, standing.driver.strategy)
+    members = committee.members if committee else ()
+    notes = (model.note, committee.note if committee else "")
     return TrainDone(
-        model=stored,
+        model=_store(standing, "model", model),
+        committee=tuple(_store(standing, f"committee-{m}", member) for m, member in enumerate(members)),
         rows=len(rows),
         temperature=model.temperature,
         warm_start=model.warm_start,
-        note=model.note,
+        note="; ".join(note for note in notes if note),
         **stamp(standing.number, started),
     )
+
+
+def _store(standing: Standing, name: str, model: learner.Model) -> Artifact:
+    return standing.driver.ledger.write(standing.number, name, "skops", model.to_bytes())
 
 
 def _fit(standing: Standing) -> learner.Model:

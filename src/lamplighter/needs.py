@@ -1,0 +1,56 @@
+"""Whether a campaign has what its strategies need, found out before any row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lamplighter import learner
+from lamplighter.errors import ConfigError
+from lamplighter.strategies.base import Output
+
+if TYPE_CHECKING:
+    from lamplighter.config import Campaign
+    from lamplighter.strategies.base import Strategy
+
+
+def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) -> None:
+    """Compare what strategies read with what the campaign's learner and committee give.
+
+    Parameters
+    ----------
+    campaign
+        Its learner and its committee are looked at.
+    strategies
+        Each with the name that the message is to give.
+
+    Raises
+    ------
+    ConfigError
+        A strategy reads what the campaign does not give, or a learner of the committee is wrong.
+    """
+    listed = campaign.committee.learners if campaign.committee else None
+    for member in listed or ():
+        learner.check_learner(member, campaign.classes)
+    for name, strategy in strategies:
+        _check_committee(campaign, name, strategy)
+        _check_last_layer(campaign, name, strategy)
+
+
+def _check_committee(campaign: Campaign, name: str, strategy: Strategy) -> None:
+    if Output.COMMITTEE in strategy.requires and campaign.committee is None:
+        raise ConfigError(
+            f"strategy '{name}' needs a committee, and the campaign has none; give it one, of five models "
+            "on resampled labels (committee: 5) or of several learners (committee: [...])"
+        )
+
+
+def _check_last_layer(campaign: Campaign, name: str, strategy: Strategy) -> None:
+    if Output.LAST_LAYER not in strategy.requires:
+        return
+    if Output.LAST_LAYER not in learner.gives(campaign.learner):
+        raise ConfigError(
+            f"strategy '{name}' needs last_layer, which {campaign.learner.name.rpartition('.')[2]} does not "
+            "give; use a linear model (LogisticRegression, or SGDClassifier with loss: log_loss) or "
+            "MLPClassifier"
+        )

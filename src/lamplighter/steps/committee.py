@@ -1,0 +1,34 @@
+"""The committee of a round: fitted where the strategy reads one, scored beside the model."""
+
+from __future__ import annotations
+
+from lamplighter.learner import Committee, CommitteeScorer, Model, Scorer, fit_committee
+from lamplighter.rounds import TrainDone
+from lamplighter.standing import Standing
+from lamplighter.strategies.base import Output, Strategy
+
+
+def committee_for(standing: Standing, model: Model, strategy: Strategy) -> Committee | None:
+    """Fit the round's committee; None if the strategy reads none."""
+    wanted, rows = standing.driver.campaign.committee, standing.training
+    if Output.COMMITTEE not in strategy.requires or wanted is None:
+        return None
+    seed = standing.driver.campaign.seed
+    return fit_committee(wanted, model, rows.x, rows.label, seed=seed, round=standing.number)
+
+
+def scorer_of(standing: Standing, strategy: Strategy) -> Scorer | None:
+    """Give what scores the pool: the round's model, with its committee if the strategy reads one.
+
+    A strategy that came into the campaign file after the round was trained gets a committee now: the
+    same in every process, since it is made of the labels and the seed.
+    """
+    done = standing.current(TrainDone)
+    model = standing.model(done)
+    if model is None:
+        return None
+    if Output.COMMITTEE not in strategy.requires:
+        return model.scorer()
+    members = standing.committee(done)
+    late = None if members else committee_for(standing, model, strategy)
+    return CommitteeScorer.of(model, late.members if late else members)
