@@ -25,6 +25,9 @@ from lamplighter.threads import one_thread
 
 _PLACE = ("file", "row_group", "row")
 
+#: What a shortlist is made for, and chosen from.
+_SCORED_FOR = ("strategy", "mix", "balance", "near_duplicates", "cold_start", "batch_size")
+
 
 def select_batch(standing: Standing) -> SelectDone:
     """Pick the batch; draw the holdout when this is the first scan; keep the rows' features."""
@@ -57,7 +60,7 @@ def _as_scored(standing: Standing) -> Standing:
     if done.campaign is None or done.campaign.digest == now.digest():
         return standing
     was = thaw(standing.read(done.campaign))
-    kept = {name: getattr(was, name) for name in ("strategy", "cold_start", "batch_size")}
+    kept = {name: getattr(was, name) for name in _SCORED_FOR}
     driver = replace(standing.driver, campaign=now.model_copy(update=kept))
     return replace(standing, driver=driver)
 
