@@ -13,6 +13,7 @@ import numpy as np
 from lamplighter import cluster, learner, tables
 from lamplighter.arrays import F32
 from lamplighter.changes import check_unchanged
+from lamplighter.composing import described, empty_shares
 from lamplighter.driver import CAMPAIGN_KEY, Driver
 from lamplighter.errors import ConfigError, DuplicateRowIds
 from lamplighter.pool import Pool, find_duplicates, take_manifest
@@ -110,7 +111,7 @@ def _round(driver: Driver, standing: Standing, pool: Pool) -> dict[str, Any]:
     return {
         "next": f"round {upcoming.round}, {upcoming.step}",
         "classes": len(campaign.classes),
-        "strategy": campaign.strategy.name if standing.history.records else campaign.cold_start.name,
+        "strategy": described(campaign) if standing.history.records else campaign.cold_start.name,
         "batch": campaign.batch_size,
         "holdout": _holdout_size(driver, pool),
         "rows per second and core": round(rate),
@@ -199,4 +200,8 @@ def _warnings(driver: Driver, pool: Pool) -> list[str]:
         found.append("the holdout alone uses up the budget of labels")
     if campaign.batch_size > rows - holdout:
         found.append("one batch takes the whole pool")
+    found += [
+        f"a share of {share:g} by {name} is no row of a batch of {campaign.batch_size}; raise either"
+        for name, share in empty_shares(campaign)
+    ]
     return found

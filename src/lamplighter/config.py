@@ -5,146 +5,54 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
 import fsspec
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lamplighter import redaction
 from lamplighter.errors import ConfigError, unknown
+from lamplighter.sections import (
+    BalanceConfig,
+    BudgetConfig,
+    ClusterConfig,
+    CommitteeConfig,
+    Component,
+    EvaluationConfig,
+    LearnerConfig,
+    Metric,
+    Named,
+    NearDuplicatesConfig,
+    PoolConfig,
+    Section,
+    ShareConfig,
+    TlsConfig,
+    read_committee,
+    read_component,
+    read_near_duplicates,
+)
 
-Metric = Literal["accuracy", "macro_f1", "balanced_accuracy", "average_precision", "log_loss"]
-
-
-class Section(BaseModel):
-    """Base of all parts: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Component(Section):
-    """Something registered, by name, with its parameters."""
-
-    name: str
-    params: dict[str, Any] = Field(default_factory=dict)
-
-
-def _component(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-Named = Annotated[Component, BeforeValidator(_component)]
-
-
-class PoolConfig(Section):
-    """Where the rows are, and which columns matter."""
-
-    url: str
-    glob: str = "**/*.parquet"
-    id: str = "id"
-    features: str | tuple[str, ...]
-    display: tuple[str, ...] = ()
-
-    @property
-    def feature_columns(self) -> tuple[str, ...]:
-        """The feature columns as a tuple, also when it is one embedding column."""
-        return (self.features,) if isinstance(self.features, str) else self.features
-
-
-class LearnerConfig(Component):
-    """A scikit-learn classifier by dotted path, and what is put around it."""
-
-    scale: bool = True
-    calibrate: bool = True
-    warm_start: bool = False
-
-
-class CommitteeConfig(Section):
-    """Several models for the strategies that ask where they disagree.
-
-    Either `members` models of the campaign's learner, each fitted on its own bootstrap sample of the labels,
-    or one model for each of the `learners`, fitted on all labels.
-    """
-
-    members: int | None = Field(default=None, ge=2)
-    learners: tuple[Annotated[LearnerConfig, BeforeValidator(_component)], ...] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.members is None) == (self.learners is None):
-            raise ValueError("give either members (a number, 2 or more) or learners (a list of learners)")
-        if self.learners is not None and len(self.learners) < 2:
-            raise ValueError(f"{len(self.learners)} learners make no committee; give at least 2")
-        return self
-
-
-def _committee(value: Any) -> Any:
-    if isinstance(value, bool | str | float):
-        raise ValueError("a committee is a number of members (committee: 5) or a list of learners")
-    if isinstance(value, int):
-        return {"members": value}
-    return {"learners": value} if isinstance(value, list | tuple) else value
-
-
-class EvaluationConfig(Section):
-    """How the number shown is made: a random holdout of the pool, or a labelled test set."""
-
-    holdout: int | float | None = None
-    test_set: str | None = None
-    label: str = "label"  #: column of the test set that holds the true class
-    metric: Metric = "accuracy"
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.holdout is None) == (self.test_set is None):
-            raise ValueError("give either holdout (a number of rows, or a fraction of the pool) or test_set")
-        if isinstance(self.holdout, float) and not 0 < self.holdout < 1:
-            raise ValueError(
-                f"holdout is {self.holdout}; a fraction lies between 0 and 1, a size is a whole number"
-            )
-        if isinstance(self.holdout, int) and self.holdout < 1:
-            raise ValueError(f"holdout is {self.holdout}; it must be at least 1 row")
-        return self
-
-
-class BudgetConfig(Section):
-    """What the campaign may cost."""
-
-    labels: int | None = Field(default=None, ge=1)
-    cost: float | None = Field(default=None, gt=0)
-    cost_per_label: float | None = Field(default=None, gt=0)
-    rounds: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _cost_needs_a_price(self) -> Self:
-        if self.cost is not None and self.cost_per_label is None:
-            raise ValueError("a budget of cost needs cost_per_label")
-        return self
-
-
-class TlsConfig(Section):
-    """Files for mutual TLS with the Dask scheduler."""
-
-    ca: str
-    cert: str
-    key: str
-
-
-class ClusterConfig(Section):
-    """Where the pool is scored: nothing for this machine, an address, or a Dask cluster class."""
-
-    address: str | None = None
-    tls: TlsConfig | None = None
-    name: str | None = None  #: dotted path of a cluster class
-    params: dict[str, Any] = Field(default_factory=dict)
-    workers: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _address_or_class(self) -> Self:
-        if self.address and self.name:
-            raise ValueError("give either address or name (a Dask cluster class), not both")
-        return self
+__all__ = [
+    "BalanceConfig",
+    "BudgetConfig",
+    "Campaign",
+    "ClusterConfig",
+    "CommitteeConfig",
+    "Component",
+    "EvaluationConfig",
+    "LearnerConfig",
+    "Metric",
+    "Named",
+    "NearDuplicatesConfig",
+    "PoolConfig",
+    "Section",
+    "ShareConfig",
+    "TlsConfig",
+    "load",
+    "parse",
+    "thaw",
+]
 
 
 class Campaign(Section):
@@ -154,9 +62,14 @@ class Campaign(Section):
     seed: int = Field(default=0, ge=0)
     pool: PoolConfig
     classes: tuple[str, ...] = Field(min_length=2)
-    learner: Annotated[LearnerConfig, BeforeValidator(_component)]
-    committee: Annotated[CommitteeConfig | None, BeforeValidator(_committee)] = None
+    learner: Annotated[LearnerConfig, BeforeValidator(read_component)]
+    committee: Annotated[CommitteeConfig | None, BeforeValidator(read_committee)] = None
     strategy: Named = Component(name="margin")
+    mix: tuple[ShareConfig, ...] = ()
+    balance: BalanceConfig | None = None
+    near_duplicates: Annotated[NearDuplicatesConfig, BeforeValidator(read_near_duplicates)] = (
+        NearDuplicatesConfig()
+    )
     cold_start: Named = Component(name="representative")
     batch_size: int = Field(ge=1)
     max_outstanding: int | None = Field(default=None, ge=1)
@@ -173,6 +86,22 @@ class Campaign(Section):
         doubled = sorted({c for c in self.classes if self.classes.count(c) > 1})
         if doubled:
             raise ValueError(f"classes: {doubled} named more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_for_the_strategy(self) -> Self:
+        total = round(sum(part.share for part in self.mix), 9)
+        if total >= 1:
+            raise ValueError(f"mix: the shares add up to {total:g}; they leave nothing to the strategy")
+        return self
+
+    @model_validator(mode="after")
+    def _rare_classes_are_known(self) -> Self:
+        for name in self.balance.rare if self.balance else ():
+            if name not in self.classes:
+                raise ValueError(f"balance.rare: {unknown('class', name, self.classes)}")
+        if self.balance and len(set(self.balance.rare)) == len(self.classes):
+            raise ValueError("balance.rare: names all classes; leave out those there is plenty of")
         return self
 
     def redactor(self) -> redaction.Redactor:
@@ -192,6 +121,7 @@ def thaw(frozen: bytes) -> Campaign:
     """Read what `Campaign.frozen` wrote."""
     data = json.loads(frozen)
     del data["format"]
+    data.setdefault("near_duplicates", False)  # what an earlier version froze knew of none
     return Campaign.model_validate(data)
 
 
@@ -270,6 +200,9 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
         "learner": LearnerConfig,
         "committee": CommitteeConfig,
         "learners": LearnerConfig,
+        "mix": ShareConfig,
+        "balance": BalanceConfig,
+        "near_duplicates": NearDuplicatesConfig,
         "evaluation": EvaluationConfig,
         "budget": BudgetConfig,
         "cluster": ClusterConfig,

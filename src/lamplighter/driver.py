@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from lamplighter import cluster, redaction
 from lamplighter.changes import check_unchanged
+from lamplighter.composing import compose, compose_cold_start, named
 from lamplighter.config import (
     BudgetConfig,
     Campaign,
@@ -33,7 +34,6 @@ from lamplighter.stopping.budget import whole_labels
 from lamplighter.store import open_store
 from lamplighter.store.base import ObjectStore
 from lamplighter.store.log import RoundLog, writer_token
-from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Strategy, Workers
 
 P = TypeVar("P", bound=Section)
@@ -91,13 +91,13 @@ class Driver:
 
     @cached_property
     def strategy(self) -> Strategy:
-        """The campaign's strategy."""
-        return STRATEGIES.build(self.campaign.strategy.name, self.campaign.strategy.params)
+        """The campaign's strategy, with what the campaign puts around it."""
+        return compose(self.campaign)
 
     @cached_property
     def cold_start(self) -> Strategy:
         """The strategy used as long as there is no model."""
-        return STRATEGIES.build(self.campaign.cold_start.name, self.campaign.cold_start.params)
+        return compose_cold_start(self.campaign)
 
     @cached_property
     def rules(self) -> tuple[StoppingRule, ...]:
@@ -160,9 +160,8 @@ class Driver:
 
     def check_needs(self) -> None:
         """Raise ConfigError unless the campaign has what its strategies read."""
-        campaign = self.campaign
-        own, cold = (campaign.strategy.name, self.strategy), (campaign.cold_start.name, self.cold_start)
-        check_needs(campaign, (own, cold))
+        _ = self.strategy, self.cold_start
+        check_needs(self.campaign, named(self.campaign))
 
     def _compare(self) -> None:
         check_unchanged(self.store.get(CAMPAIGN_KEY), self.campaign)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,18 @@ import pytest
 import yaml
 
 from lamplighter.changes import check_unchanged
-from lamplighter.config import Campaign, CommitteeConfig, LearnerConfig, load, parse, thaw
+from lamplighter.config import (
+    BalanceConfig,
+    Campaign,
+    CommitteeConfig,
+    Component,
+    LearnerConfig,
+    NearDuplicatesConfig,
+    ShareConfig,
+    load,
+    parse,
+    thaw,
+)
 from lamplighter.errors import CampaignChanged, ConfigError
 
 BASE: dict[str, Any] = {
@@ -55,6 +67,23 @@ def test_names_alone_stand_for_components() -> None:
         ({"budget": {"cost": 5}}, "needs cost_per_label"),
         ({"cluster": {"address": "tcp://x:1", "name": "a.B"}}, "either address or name"),
         ({"name": "has space"}, "name"),
+        ({"mix": [{"strategy": "random", "shar": 0.1}]}, "unknown key 'shar'; did you mean 'share'?"),
+        ({"mix": [{"strategy": {"name": "random", "parms": {}}, "share": 0.1}]}, "did you mean 'params'?"),
+        ({"mix": [{"strategy": "random"}]}, "mix.0.share: missing"),
+        ({"mix": [{"strategy": "random", "share": 0}]}, "mix.0.share: Input should be greater than 0"),
+        ({"mix": [{"strategy": "random", "share": 1.0}]}, "mix.0.share: Input should be less than 1"),
+        ({"mix": 2 * [{"strategy": "random", "share": 0.5}]}, "mix: the shares add up to 1; they leave"),
+        ({"balance": {"rare": ["dg"], "share": 0.3}}, "unknown class 'dg'; did you mean 'dog'?"),
+        ({"balance": {"rare": ["dog", "cat"], "share": 0.3}}, "balance.rare: names all classes"),
+        ({"balance": {"rare": [], "share": 0.3}}, "balance.rare"),
+        ({"balance": {"rare": ["dog"], "share": 1}}, "balance.share: Input should be less than 1"),
+        ({"balance": {"rares": ["dog"], "share": 0.3}}, "unknown key 'rares'; did you mean 'rare'?"),
+        ({"near_duplicates": {"distnce": 0.1}}, "unknown key 'distnce'; did you mean 'distance'?"),
+        ({"near_duplicates": {"distance": -0.1}}, "near_duplicates.distance: Input should be greater"),
+        (
+            {"near_duplicates": 0.02},
+            "near_duplicates: 0.02 is no setting; give true, false, or {distance: 0.02}",
+        ),
         ({"committee": 1}, "greater than or equal to 2"),
         ({"committee": True}, "a number of members (committee: 5) or a list of learners"),
         ({"committee": "five"}, "a number of members (committee: 5) or a list of learners"),
@@ -170,3 +199,52 @@ def test_the_rest_may_change(changes: dict[str, Any]) -> None:
 def test_starter_file_is_a_campaign() -> None:
     text = files("lamplighter.cli").joinpath("campaign.yaml").read_text("utf-8")
     assert parse(text, "campaign.yaml").strategy.name == "margin"
+
+
+def test_what_is_put_around_a_strategy() -> None:
+    plain = campaign()
+    assert (plain.mix, plain.balance, plain.near_duplicates) == ((), None, NearDuplicatesConfig())
+    read = campaign(
+        mix=[{"strategy": {"name": "novel", "params": {"x": 1}}, "share": 0.05}],
+        balance={"rare": ["dog"], "share": 0.3},
+    )
+    assert read.mix == (ShareConfig(strategy=Component(name="novel", params={"x": 1}), share=0.05),)
+    assert read.balance == BalanceConfig(rare=("dog",), share=0.3)
+    assert thaw(read.frozen()) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "enabled", "distance"),
+    [
+        (None, None, None),
+        (True, True, None),
+        (False, False, None),
+        ({"distance": 0.02}, True, 0.02),
+        ({"distance": 0}, True, 0.0),
+        ({"enabled": False, "distance": 0.02}, False, 0.02),
+    ],
+)
+def test_near_duplicates_are_a_switch_or_a_distance(
+    written: object, enabled: bool | None, distance: float | None
+) -> None:
+    read = campaign(near_duplicates=written)
+    assert read.near_duplicates == NearDuplicatesConfig(enabled=enabled, distance=distance)
+    assert thaw(read.frozen()) == read
+
+
+def test_what_an_earlier_version_froze_skipped_no_near_duplicates() -> None:
+    frozen = json.loads(campaign().frozen())
+    for key in ("mix", "balance", "near_duplicates"):
+        del frozen[key]
+    old = thaw(json.dumps(frozen).encode())
+    assert old.near_duplicates.enabled is False
+    assert (old.mix, old.balance) == ((), None)
+
+
+def test_what_is_put_around_a_strategy_may_change_between_rounds() -> None:
+    more = campaign(
+        mix=[{"strategy": "random", "share": 0.1}],
+        balance={"rare": ["dog"], "share": 0.3},
+        near_duplicates=False,
+    )
+    check_unchanged(campaign().frozen(), more)

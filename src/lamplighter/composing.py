@@ -1,0 +1,58 @@
+"""The campaign's strategy, and what its file puts around it."""
+
+from __future__ import annotations
+
+from lamplighter.config import Campaign, Component
+from lamplighter.strategies import STRATEGIES
+from lamplighter.strategies.balance import Balanced
+from lamplighter.strategies.base import Strategy
+from lamplighter.strategies.mix import Mix, Share, portions
+
+
+def compose(campaign: Campaign) -> Strategy:
+    """Build the strategy for rounds with a model: mixed, and balanced.
+
+    Raises
+    ------
+    UnknownName, ConfigError, UnknownClass
+        A strategy, a parameter or a class that there is not, or a value that is not allowed.
+    """
+    strategy = _build(campaign.strategy)
+    if campaign.mix:
+        shares = tuple(Share(part.strategy.name, _build(part.strategy), part.share) for part in campaign.mix)
+        strategy = Mix(campaign.strategy.name, strategy, shares)
+    if campaign.balance:
+        strategy = Balanced(strategy, campaign.balance.rare, campaign.balance.share)
+    strategy.check(campaign.classes)
+    return strategy
+
+
+def compose_cold_start(campaign: Campaign) -> Strategy:
+    """Build the strategy for rounds without a model, where no class can be predicted: neither of the two."""
+    strategy = _build(campaign.cold_start)
+    strategy.check(campaign.classes)
+    return strategy
+
+
+def described(campaign: Campaign) -> str:
+    """Give the strategy in words: its name, and the shares of others."""
+    shares = [f"{part.share:g} by {part.strategy.name}" for part in campaign.mix]
+    rare = [f"{campaign.balance.share:g} of {' or '.join(campaign.balance.rare)}"] if campaign.balance else []
+    return ", ".join([campaign.strategy.name, *shares, *rare])
+
+
+def empty_shares(campaign: Campaign) -> list[tuple[str, float]]:
+    """Give name and size of the shares that come to no row of a batch."""
+    rows = portions([part.share for part in campaign.mix], campaign.batch_size)
+    pairs = zip(campaign.mix, rows[1:], strict=True)
+    return [(part.strategy.name, part.share) for part, n in pairs if not n]
+
+
+def named(campaign: Campaign) -> list[tuple[str, Strategy]]:
+    """Give every strategy that the campaign names, by its name and bare."""
+    components = [campaign.strategy, *(part.strategy for part in campaign.mix), campaign.cold_start]
+    return [(component.name, _build(component)) for component in components]
+
+
+def _build(component: Component) -> Strategy:
+    return STRATEGIES.build(component.name, component.params)
