@@ -52,6 +52,7 @@ def round_row(record: RoundRecord) -> dict[str, Any]:
         "churn": record.score.churn if record.score else None,
         "strategy": record.score.strategy if record.score else None,
         "selected": record.select.rows if record.select else 0,
+        "batch": dict(record.select.facts) if record.select else {},
         "dispatched": record.dispatch.rows if record.dispatch else 0,
         "seconds": round((record.committed_at - record.collect.started_at).total_seconds(), 1),
         "committed_at": record.committed_at.isoformat(timespec="seconds"),

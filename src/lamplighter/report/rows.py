@@ -11,7 +11,7 @@ import numpy as np
 from lamplighter.report.data import ReportData
 from lamplighter.report.plots.progress import busiest
 from lamplighter.report.text import duration, size
-from lamplighter.rounds import Artifact, Estimate, Metrics, RoundRecord, StepDone
+from lamplighter.rounds import Artifact, Estimate, Metrics, RoundRecord, SelectDone, StepDone
 
 LARGEST_CONFUSIONS = 12
 
@@ -183,10 +183,21 @@ def _artifact(artifact: Artifact | None) -> str:
     )
 
 
+def _facts(select: SelectDone | None) -> str:
+    """Say in a line what the strategy found out about the whole batch, certificates and the like."""
+    found = select.facts.items() if select else ()
+    shown = [f"{name.replace('_', ' ')} {_brief(value)}" for name, value in found]
+    return f"About the batch: {', '.join(shown)}." if shown else ""
+
+
+def _brief(value: float | int | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def notices(record: RoundRecord) -> list[str]:
     """Give what a reader of this round should know: notes of the steps, and rows that were left out."""
     collect, score, select = record.collect, record.score, record.select
-    said = [record.train.note, record.evaluate.note, *(select.notices if select else ())]
+    said = [record.train.note, record.evaluate.note, *(select.notices if select else ()), _facts(select)]
     counted = {
         "labelled ids are not in the pool": collect.unknown_rows,
         "rows were skipped by their annotators and are not asked again": collect.abstained,

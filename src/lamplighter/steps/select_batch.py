@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
 from lamplighter.strategies.base import Choice, Output, Shortlist, Strategy
 from lamplighter.threads import one_thread
+
+log = logging.getLogger("lamplighter")
 
 _PLACE = ("file", "row_group", "row")
 
@@ -101,6 +104,8 @@ def _picked(standing: Standing, strategy: Strategy, goal: Wanted, drawn: _Holdou
         return _Picked(shortlist.take(np.empty(0, np.int64)), Choice(np.empty(0, np.int64)))
     with standing.driver.workers() as workers, one_thread():
         choice = strategy.choose(shortlist, replace(context, workers=workers))
+    for line in (*choice.notices, *(f"{name}: {value}" for name, value in choice.facts.items())):
+        log.info("%s", line)
     return _Picked(_distinct(shortlist, choice, strategy), choice)
 
 

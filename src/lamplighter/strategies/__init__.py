@@ -12,6 +12,11 @@ from lamplighter.strategies.baseline import Random
 from lamplighter.strategies.cluster_margin import ClusterMargin
 from lamplighter.strategies.cluster_representatives import ClusterRepresentatives
 from lamplighter.strategies.committee import ConsensusKl, MaxDisagreement, VoteEntropy
+from lamplighter.strategies.density import InformationDensity
+from lamplighter.strategies.facility_location import FacilityLocation
+from lamplighter.strategies.gradient_length import ExpectedGradientLength
+from lamplighter.strategies.k_center import KCenter
+from lamplighter.strategies.mmr import Mmr
 from lamplighter.strategies.power import PowerEntropy, PowerMargin
 from lamplighter.strategies.rare import ClassMargin, RareClass
 from lamplighter.strategies.representative import Representative
@@ -30,6 +35,11 @@ STRATEGIES: Registry[Strategy] = Registry(
         "vote_entropy": VoteEntropy,
         "consensus_kl": ConsensusKl,
         "max_disagreement": MaxDisagreement,
+        "expected_gradient_length": ExpectedGradientLength,
+        "information_density": InformationDensity,
+        "facility_location": FacilityLocation,
+        "k_center": KCenter,
+        "mmr": Mmr,
         "badge": Badge,
         "cluster_margin": ClusterMargin,
         "cluster_representatives": ClusterRepresentatives,
