@@ -66,7 +66,7 @@ def labeling_round(
         campaign: Path or URL (s3://...) of campaign.yaml, as the worker sees it.
         cluster_address: Score on this Dask cluster (tcp://host:8786), not the one in the campaign file.
     """
-    driver = open_driver(campaign, _cluster(campaign, cluster_address))
+    driver = open_driver(campaign, cluster_at(campaign, cluster_address))
     with driver.campaign.redactor().guard():
         return _run(driver)
 
@@ -110,7 +110,7 @@ def _task(driver: Driver, step: Step) -> Any:
     return TASKS[step]
 
 
-def _cluster(path: str, address: str | None) -> ClusterConfig | None:
+def cluster_at(path: str, address: str | None) -> ClusterConfig | None:
     """Give the cluster at an address, with the campaign's TLS files."""
     if not address:
         return None
@@ -118,10 +118,11 @@ def _cluster(path: str, address: str | None) -> ClusterConfig | None:
     return ClusterConfig(address=address, tls=named.tls if named else None)
 
 
-def tag_run(driver: Driver, number: int) -> None:
-    """Put campaign and round on the run, so that the run list can be filtered by them."""
+def tag_run(driver: Driver, number: int | None = None) -> None:
+    """Put campaign and round, if it is of one, on the run, so that the run list can be filtered by them."""
     run_id, name = runtime.flow_run.id, driver.campaign.name
     if run_id:
-        tags = sorted({*runtime.flow_run.tags, f"campaign:{name}", f"round:{number}"})
+        own = {f"campaign:{name}"} if number is None else {f"campaign:{name}", f"round:{number}"}
+        tags = sorted({*runtime.flow_run.tags, *own})
         with get_client(sync_client=True) as client:
             client.update_flow_run(run_id, tags=tags)

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lamplighter.backtest.evidence import height
+from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.report import render
+from lamplighter.backtest.rows import StrategyRow, strategies
 from lamplighter.backtest.running import Backtest
-from lamplighter.backtest.summary import points_csv, summary
+from lamplighter.backtest.summary import needed, points_csv, summary
 from lamplighter.errors import ConfigError
+from lamplighter.report.text import decimal, duration, shorten
 
 REPORT, POINTS, SUMMARY = "report.html", "points.csv", "summary.json"
 
@@ -94,3 +98,21 @@ def _copy(folder: Path, files: dict[str, str]) -> str:
             f"{folder} cannot be written: {error.strerror or error}; give another --out"
         ) from error
     return str(folder)
+
+
+def strategy_table(outcome: Outcome) -> list[dict[str, Any]]:
+    """Give the strategies, best first, as rows of short texts for a terminal or a run's page."""
+    return [_row(row, outcome.control) for row in strategies(outcome)]
+
+
+def _row(row: StrategyRow, control: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"strategy": shorten(row.name, 40), "mean": height(row.area)}
+    found["end"] = decimal(row.final.value if row.final else None)
+    if control is not None:
+        found[f"vs {control}"] = f"{row.against.difference:+.4f}" if row.against else None
+        found["p"] = f"{row.against.corrected:.2g}" if row.against else None
+        found["labels"] = needed(row.reach) if row.reach else None
+        share = row.reach.share if row.against and row.reach else None
+        found["saved"] = None if share is None else f"{share:.0%}"
+    took = row.seconds["round"]
+    return {**found, "a round": None if took is None else duration(took)}

@@ -28,6 +28,7 @@ from lamplighter.store.base import ObjectStore
 log = logging.getLogger("lamplighter")
 #: Facts of the setting that say what is missing.
 LEFT_OUT, WITHOUT_MODEL = "left out", "runs without a model"
+UNIT = "runs"  #: what the progress counts
 READERS = 8  #: runs read at once, since every get waits for the network
 
 
@@ -103,7 +104,7 @@ def _made(plan: Plan, items: Sequence[Item]) -> Iterator[tuple[str, Run]]:
 
 
 def _progress(done: int, total: int) -> Progress:
-    return Progress("replaying", done, total, done, total, unit="runs")
+    return Progress("replaying", done, total, done, total, unit=UNIT)
 
 
 @dataclass(frozen=True, eq=False)

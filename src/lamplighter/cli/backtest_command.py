@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lamplighter.backtest import rows
-from lamplighter.backtest.evidence import height, plain
+from lamplighter.backtest.evidence import plain
 from lamplighter.backtest.evidence import seeds as seeds_of
 from lamplighter.backtest.labelled import LabelSource
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.planning import Request
-from lamplighter.backtest.publishing import Published, publish
-from lamplighter.backtest.rows import StrategyRow
+from lamplighter.backtest.publishing import Published, publish, strategy_table
 from lamplighter.backtest.running import LEFT_OUT, WITHOUT_MODEL, Backtest
 from lamplighter.backtest.running import backtest as run_backtest
-from lamplighter.backtest.summary import needed
 from lamplighter.cli import show
 from lamplighter.cli.bars import progress_bar
 from lamplighter.cli.parameters import CampaignPath, Json, guarded, shown
 from lamplighter.config import load
 from lamplighter.driver import Driver
-from lamplighter.report.text import decimal, duration, shorten
 
 
 def backtest(  # noqa: PLR0913, PLR0917 - typer makes options of them
@@ -84,7 +80,7 @@ def _show(driver: Driver, done: Backtest, published: Published) -> None:
     show.out.print("[bold]recommendation[/]: ", end="")
     show.say(shown(driver, outcome.recommendation.sentence))
     show.out.line()
-    listed = [_row(row, outcome) for row in rows.strategies(outcome)]
+    listed = strategy_table(outcome)
     show.table(_title(outcome), list(listed[0]), [list(row.values()) for row in listed])
     show.out.line()
     for line in [*_left_out(outcome), *outcome.notices]:
@@ -107,16 +103,3 @@ def _title(outcome: Outcome) -> str:
 def _left_out(outcome: Outcome) -> list[str]:
     facts = outcome.setting.facts
     return [f"{name}: {facts[name]}" for name in (LEFT_OUT, WITHOUT_MODEL) if name in facts]
-
-
-def _row(row: StrategyRow, outcome: Outcome) -> dict[str, Any]:
-    found: dict[str, Any] = {"strategy": shorten(row.name, 40), "mean": height(row.area)}
-    found["end"] = decimal(row.final.value if row.final else None)
-    if outcome.control is not None:
-        found[f"vs {outcome.control}"] = f"{row.against.difference:+.4f}" if row.against else None
-        found["p"] = f"{row.against.corrected:.2g}" if row.against else None
-        found["labels"] = needed(row.reach) if row.reach else None
-        share = row.reach.share if row.against and row.reach else None
-        found["saved"] = None if share is None else f"{share:.0%}"
-    took = row.seconds["round"]
-    return {**found, "a round": None if took is None else duration(took)}
