@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamplighter.arrays import F32, F64, I64
+from lamplighter.errors import ConfigError
 from lamplighter.strategies import _spread
-from lamplighter.strategies.k_center import Cover, farthest_first, two_rounds
+from lamplighter.strategies.base import Choice, Context, Output, Shortlist
+from lamplighter.strategies.k_center import Cover, KCenter, farthest_first, two_rounds
+from lamplighter.strategies.uncertainty import margin
+from lamplighter.testing import strategies as contract
+from lamplighter.testing.contract import Case
+from lamplighter.testing.strategy_round import block
+
+CASES = {
+    "k_center": KCenter(),
+    "k_center_parts": KCenter(part=50),
+    "k_center_uncertain": KCenter("consensus_kl", oversample=3),
+}
 
 NONE = np.empty((0, 0), np.float32)
+
+
+@pytest.mark.parametrize("case", contract.cases(CASES), ids=str)
+def test_contract(case: Case) -> None:
+    case()
 
 
 def distances(x: F32, y: F32) -> F64:
@@ -139,3 +159,86 @@ def test_nothing_left_to_cover() -> None:
     assert farthest_first(x, 5, x).positions.tolist() == [0, 1, 2]
     assert farthest_first(x[:0], 5, x).positions.tolist() == []
     assert Cover(np.zeros(1, np.int64), gap=0.0, radius=1.0).certificate == np.inf
+
+
+def test_far_larger_and_smaller_numbers_keep_their_order() -> None:
+    x = kinds(200, 5)["gauss"]
+    expected = farthest_first(x, 20, x[:0])
+    for unit in (2.0**100, 2.0**-100):
+        found = farthest_first((x * np.float32(unit)).astype(np.float32), 20, x[:0])
+        assert found.positions.tolist() == expected.positions.tolist()
+        assert found.radius == pytest.approx(expected.radius * unit)
+
+
+def choose(strategy: KCenter, x: F32, k: int, **known: Any) -> Choice:
+    zeros = np.zeros(len(x), np.int32)
+    rows = Shortlist(
+        pa.array(range(len(x)), pa.int64()),
+        np.linspace(1, 0, len(x), dtype=np.float32),
+        np.arange(len(x), dtype=np.uint64),
+        zeros,
+        zeros,
+        np.arange(len(x)),
+        {Output.EMBEDDING: x},
+    )
+    context = Context(seed=1, round=2, k=k, rows=len(x), classes=("a", "b"))
+    return strategy.choose(rows, replace(context, **known))
+
+
+def test_the_record_has_the_radius_and_its_certificate() -> None:
+    x = kinds(1000, 7)["clusters"]
+    labelled = x[:50]
+    found = choose(KCenter(), x, 30, load=lambda: (labelled, np.zeros(50, np.int32)))
+    radius = radius_of(x, np.concatenate([labelled, x[found.positions]]))
+    assert found.facts["k_center_radius"] == pytest.approx(radius, abs=1e-5)
+    assert found.facts["k_center_certificate"] == pytest.approx(2)
+    assert found.facts["k_center_optimum_at_least"] == pytest.approx(radius / 2, abs=1e-5)
+    # Without a second look, two rounds would not know their radius.
+    parts = choose(KCenter(part=100), x, 30, load=lambda: (labelled, np.zeros(50, np.int32)))
+    radius = radius_of(x, np.concatenate([labelled, x[parts.positions]]))
+    assert parts.facts["k_center_radius"] == pytest.approx(radius, abs=1e-5)
+    assert 2 <= float(parts.facts["k_center_certificate"]) < 4
+
+
+def test_parts_run_where_the_context_maps() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def workers(function: Any, items: Any) -> list[Any]:
+        calls.append((function.__name__, len(items)))
+        return [function(item) for item in items]
+
+    x = kinds(1000, 7)["gauss"]
+    spread_out = choose(KCenter(part=100), x, 5, workers=workers)
+    assert [count for _, count in calls] == [10, 10]
+    assert spread_out.positions.tolist() == choose(KCenter(part=100), x, 5).positions.tolist()
+
+
+def test_no_certificate_is_made_up() -> None:
+    assert "k_center_certificate" not in Cover(np.zeros(1, np.int64), gap=0.0, radius=1.0).facts()
+
+
+def test_columns_of_a_table_are_put_on_one_scale() -> None:
+    x = np.array([[0, 0], [1000, 0], [900, 1], [500, 0]], np.float32)
+    assert choose(KCenter(), x, 2).positions.tolist() == [0, 1]
+    assert choose(KCenter(), x, 2, embedding=False).positions.tolist() == [0, 2]
+
+
+def test_the_shortlist_is_a_random_sample_or_the_uncertain_rows() -> None:
+    rows = block()
+    assert KCenter().score(rows).tolist() == rows.uniform("k_center").astype(np.float32).tolist()
+    assert KCenter("margin").score(rows).tolist() == margin(rows.proba).tolist()
+    assert KCenter().requires == {Output.EMBEDDING}
+    assert KCenter("margin").requires == {Output.EMBEDDING, Output.PROBA}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"uncertainty": "entrpy"}, "did you mean 'entropy'"),
+        ({"oversample": 0}, "oversample is 0"),
+        ({"part": 0}, "part is 0"),
+    ],
+)
+def test_wrong_parameters_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        KCenter(**wrong)
