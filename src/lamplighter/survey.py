@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from lamplighter import cluster
 from lamplighter.arrays import F32, F64, I64, Bools
@@ -100,10 +102,17 @@ class DirectionSum:
 def direction_sum(shard: Shard, pool: Pool) -> DirectionSum:
     """Add up x / |x| over the finite rows of a shard."""
     rows, adding = 0, _Adding(pool.manifest.dim)
-    for block in pool.read(shard, features=True, reuse=True):
-        if block.features is not None:
-            rows += adding.add(block.features)
+    with _blas().limit(limits=1, user_api="blas"):  # each of a worker's cores has a shard of its own
+        for block in pool.read(shard, features=True, reuse=True):
+            if block.features is not None:
+                rows += adding.add(block.features)
     return DirectionSum(adding.total, rows)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Find the BLAS libraries in this process, once."""
+    return ThreadpoolController()
 
 
 class _Adding:
@@ -114,6 +123,7 @@ class _Adding:
         self.rows = min(max(_CELLS // dim, 1), CHUNK)
         self.units = np.empty((self.rows, dim), np.float32)
         self.wide = np.empty((self.rows, dim), np.float64)
+        self.ones = np.ones(self.rows)
 
     def add(self, x: F32) -> int:
         """Add the directions of (n, D) rows; give how many of them are finite."""
@@ -126,9 +136,12 @@ class _Adding:
             np.multiply(x, (np.float32(GRID) / np.sqrt(squares))[:, None], out=units)
             np.rint(units, out=units)
         spoilt = np.flatnonzero(~((squares > _SMALL) & (squares < _LARGE)))
-        units[spoilt], finite = _one_by_one(x[spoilt])
+        finite = 0
+        if len(spoilt):
+            units[spoilt], finite = _one_by_one(x[spoilt])
         np.copyto(wide, units)
-        self.total += np.add.reduce(wide, axis=0).astype(np.int64)
+        # A sum as a product takes a third of the time; of whole numbers below 2**53, it has no order.
+        self.total += (self.ones[: len(x)] @ wide).astype(np.int64)
         return len(x) - len(spoilt) + finite
 
 

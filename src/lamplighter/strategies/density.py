@@ -151,9 +151,11 @@ def density(x: F32, pool: MeanDirection) -> F64:
     pool
         The mean direction of the pool, and its number of rows.
     """
-    cosine = _cosine(np.ascontiguousarray(x), pool.mean)
-    others: F64 = (pool.rows * cosine - 1) / max(pool.rows - 1, 1)
-    return np.maximum(others, 0, out=others)
+    means = _cosine(np.ascontiguousarray(x), pool.mean)
+    means *= pool.rows
+    means -= 1  # the row itself
+    means /= max(pool.rows - 1, 1)
+    return np.maximum(means, 0, out=means)
 
 
 def _cosine(x: F32, mean: F64) -> F64:
