@@ -20,23 +20,21 @@ from lamplighter.arrays import F32, I64
 from lamplighter.backtest.picking import LabelledRows, Moment, Picker, StrategyPicker
 from lamplighter.config import Campaign
 from lamplighter.strategies import STRATEGIES
+from lamplighter.strategies.balance import Balanced
 from lamplighter.strategies.base import Output, Strategy
 from lamplighter.strategies.geometry import standardised
 
+LOGISTIC, TREES = "logistic regression", "extra trees"
 LEARNERS: Mapping[str, Mapping[str, Any]] = {
-    "logistic regression": {
+    LOGISTIC: {
         "name": "sklearn.linear_model.LogisticRegression",
         "params": {"C": 1.0, "max_iter": 500},
     },
-    "balanced logistic regression": {
-        "name": "sklearn.linear_model.LogisticRegression",
-        "params": {"C": 1.0, "max_iter": 500, "class_weight": "balanced"},
-    },
-    "extra trees": {"name": "sklearn.ensemble.ExtraTreesClassifier", "params": {"n_estimators": 60}},
+    TREES: {"name": "sklearn.ensemble.ExtraTreesClassifier", "params": {"n_estimators": 60}},
 }
 #: A committee of five: bootstraps of the learner, or, of forests, smaller ones.
 COMMITTEES: Mapping[str, Any] = {
-    "extra trees": [{"name": "sklearn.ensemble.ExtraTreesClassifier", "params": {"n_estimators": 12}}] * 5
+    TREES: [{"name": "sklearn.ensemble.ExtraTreesClassifier", "params": {"n_estimators": 12}}] * 5
 }
 MEMBERS = 5
 
@@ -71,6 +69,8 @@ class Case:
 
     def takes(self, name: str) -> bool:
         """Say whether a strategy makes sense here: those that are told of rare classes need some."""
+        if name == "expected_gradient_length":
+            return self.learner != TREES  # it needs a last layer
         return name not in AWARE or bool(self.rare)
 
     def rows_of(self) -> LabelledRows:
@@ -97,7 +97,7 @@ class Case:
         )
 
 
-#: Ours, by what the tables call them: registered name, parameters, wrappers of the campaign file.
+#: Ours, by what the tables call them, and the registered name.
 OURS: Mapping[str, str] = {
     "random": "random",
     "least_confidence": "least_confidence",
@@ -107,6 +107,7 @@ OURS: Mapping[str, str] = {
     "vote_entropy": "vote_entropy",
     "consensus_kl": "consensus_kl",
     "max_disagreement": "max_disagreement",
+    "expected_gradient_length": "expected_gradient_length",
     "information_density": "information_density",
     "facility_location": "facility_location",
     "mmr": "mmr",
@@ -129,7 +130,6 @@ def contenders() -> list[str]:
     return [*OURS, *dict.fromkeys(peers)]
 
 
-LOGISTIC, TREES = "logistic regression", "extra trees"
 CASES: Mapping[str, Case] = {
     case.name: case
     for case in (
@@ -192,4 +192,5 @@ def picker(name: str, case: Case) -> Picker:
 def _ours(name: str, case: Case) -> Strategy:
     if name == "rare_class":
         return STRATEGIES.build(name, {"rare": case.rare})
-    return STRATEGIES.build(name)
+    strategy = STRATEGIES.build(OURS[name])
+    return Balanced(strategy, case.rare, SHARE) if name in AWARE else strategy
