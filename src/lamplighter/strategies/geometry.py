@@ -41,6 +41,17 @@ def standardised(x: F32) -> F32:
     return scaled
 
 
+def column_weights(context: Context, x: F32) -> F32:
+    """Give what every column counts for in a distance: (D,) float32, for rows like `x` that stay unscaled.
+
+    1 in an embedding; in a table 1 / deviation over `x`, and 0 for a constant.
+    """
+    if context.embedding or not len(x):
+        return np.ones(x.shape[1], np.float32)
+    weights: F32 = (1 / _moments(x)[1]).astype(np.float32)
+    return weights
+
+
 def _moments(x: F32) -> tuple[F64, F64]:
     mean = x.mean(axis=0, dtype=np.float64)
     deviation = x.std(axis=0, dtype=np.float64)
