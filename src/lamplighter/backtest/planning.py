@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from lamplighter.config import Campaign, Component
 from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError, LabelError, TooFewClasses
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Output, Strategy, require
+from lamplighter.strategies.base import Strategy, require
 
 CONTROL = "random"
 #: Strategies that are compared with the campaign's own where none are named.
@@ -161,8 +161,7 @@ def make_plan(driver: Driver, request: Request) -> Plan:
     ConfigError, LabelError, PoolError
         What is wrong with the request, the campaign, the labels or the pool.
     """
-    learner.check_learner(driver.campaign.learner)
-    _ = driver.cold_start
+    learner.check_learner(driver.campaign.learner, driver.campaign.classes)
     pickers = {name: StrategyPicker(_strategy(driver, name)) for name in _names(driver, request)}
     price, gathered = _price(driver), gather(driver, request.labels)
     pool_rows = _pool_rows(driver.campaign, request, gathered)
@@ -181,14 +180,9 @@ def _strategy(driver: Driver, name: str) -> Strategy:
         return STRATEGIES.build(CONTROL)
     campaign, own = driver.campaign, driver.campaign.strategy
     named = own if name == own.name else Component(name=name)
-    strategy = Driver(campaign.model_copy(update={"strategy": named})).strategy
-    strategy.check(campaign.classes)
-    if Output.COMMITTEE in strategy.requires and campaign.committee is None:
-        raise ConfigError(
-            f"strategy '{name}' needs a committee, and the campaign has none; give it one (committee: 5), or "
-            "leave the strategy out"
-        )
-    return strategy
+    driver = replace(driver, campaign=campaign.model_copy(update={"strategy": named}))
+    driver.check_needs()
+    return driver.strategy
 
 
 def _price(driver: Driver) -> float | None:
