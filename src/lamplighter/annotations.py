@@ -13,6 +13,7 @@ lead_time_s   float64, null             seconds spent
 status        string                    labelled, abstained or withdrawn
 source        string                    where the back-end keeps this answer
 round         int32                     the round that collected it
+confidence    float64, null             0 to 1, where known; files of earlier versions lack the column
 ============  ========================  =========================================================
 """
 
@@ -45,6 +46,7 @@ _FIELDS = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("source", pa.string(), nullable=False),
     pa.field("round", pa.int32(), nullable=False),
+    pa.field("confidence", pa.float64()),
 )
 
 
@@ -109,6 +111,7 @@ def to_parquet(annotations: Sequence[Annotation], round_number: int, integer_ids
         "status": [str(a.status) for a in annotations],
         "source": [a.source for a in annotations],
         "round": [round_number] * len(annotations),
+        "confidence": [a.confidence for a in annotations],
     }
     try:
         return tables.to_parquet(pa.table(columns, schema=schema(integer_ids)))
@@ -126,6 +129,8 @@ def from_parquet(data: bytes) -> Table:
         A column is missing or has another type.
     """
     table = tables.from_parquet(data)
+    if "confidence" not in table.column_names:
+        table = table.append_column("confidence", pa.nulls(len(table), pa.float64()))
     missing = [name for name in ("id", *(f.name for f in _FIELDS)) if name not in table.column_names]
     if missing:
         raise LabelError(f"the annotation file lacks the columns {missing}; it has {table.column_names}")
@@ -152,7 +157,7 @@ def new_only(collected: Sequence[Annotation], known: Table) -> list[Annotation]:
     """Give the collected annotations that are not stored yet, each once, in their order.
 
     An answer is stored if one with the same id, label, annotator, labeler, time, lead time and status
-    is; its source does not count, so a copied answer file, or one whose lines have moved, brings
+    is; its source and confidence do not count, so a copied answer file, or one whose lines have moved, brings
     nothing new. A back-end without times says the same again when an answer is changed and changed
     back; so the last undated answer from a source is also new when the newest stored one from that
     source differs.

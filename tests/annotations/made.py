@@ -52,6 +52,7 @@ def an_answer(draw: st.DrawFn, *, integer_ids: bool = True) -> Annotation:
         lead_time_s=draw(st.none() | st.sampled_from([1.0, 2.5])),
         status=status,
         source=draw(st.sampled_from(["", "x.csv:2", "x.csv:3"])),
+        confidence=draw(st.sampled_from([None, 0.25, 1.0])),
     )
 
 

@@ -60,6 +60,19 @@ def test_columns_in_another_order_and_more_of_them_are_read() -> None:
     assert from_parquet(tables.to_parquet(other)).equals(table)
 
 
+def test_a_file_of_an_earlier_version_has_no_confidences() -> None:
+    table = table_of([[said(1, "cat", confidence=0.5)]])
+    old = from_parquet(tables.to_parquet(table.drop_columns(["confidence"])))
+    assert old.column("confidence").to_pylist() == [None]
+    both = pa.concat_tables([old, table])
+    assert both.column("confidence").to_pylist() == [None, 0.5]
+
+
+def test_another_confidence_is_no_other_answer() -> None:
+    known = table_of([[said(1, "cat", created_at=at(0))]])
+    assert new_only([said(1, "cat", created_at=at(0), confidence=0.9)], known) == []
+
+
 # What is new
 
 

@@ -41,6 +41,8 @@ class Annotation:
     source
         The back-end's own stable name of this answer ("answers/a.jsonl:12"); an answer collected
         twice has equal fields, so it is stored once.
+    confidence
+        How sure the annotator was, 0 to 1; None where the back-end does not say.
     """
 
     id: int | str
@@ -51,6 +53,7 @@ class Annotation:
     lead_time_s: float | None = None
     status: Status = Status.LABELLED
     source: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
