@@ -20,7 +20,7 @@ from lamplighter.strategies.base import (
     Strategy,
     require,
 )
-from lamplighter.strategies.parts import NONE, Part, count, joined
+from lamplighter.strategies.parts import NONE, Part, appended, count, joined
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Mix(Strategy):
     The scan keeps the lists of every strategy, each for the whole batch, so that every one still has its
     exact best rows when others have taken some of them. The shares pick first, in their order, each from
     its own lists without the rows already taken; `main` picks the rest, and so fills up what a share could
-    not give. A random share is thus a simple random sample of the pool, not of what others left over.
+    not give. Should it run out of rows, the shares fill up in their order. A random share is thus a simple
+    random sample of the pool, not of what others left over.
 
     Of k rows a share s gets floor(s k), and the rows that rounding leaves over go to the largest fractions
     (of equals to `main`, then to the earlier share): Hamilton's method. The parts are merged in turns, so
@@ -80,6 +81,11 @@ class Mix(Strategy):
         return frozenset[Output]().union(*(strategy.requires for strategy in self._all))
 
     @property
+    def carries(self) -> frozenset[Output]:
+        """What all of them read of the shortlist."""
+        return frozenset[Output]().union(*(strategy.carries for strategy in self._all))
+
+    @property
     def _all(self) -> tuple[Strategy, ...]:
         return (self.main, *(part.strategy for part in self.shares))
 
@@ -118,6 +124,12 @@ class Mix(Strategy):
             chosen.append(part.without(taken).choose(share.strategy, context, rows))
             taken = np.concatenate([taken, chosen[-1].positions])
         last = main.without(taken).choose(self.main, context, k - len(taken))
+        taken = np.concatenate([taken, last.positions])
+        for i, (part, share) in enumerate(zip(parts, self.shares, strict=True)):
+            # The main strategy has run out of rows that it would pick: others may have some left.
+            more = part.without(taken).choose(share.strategy, context, k - len(taken))
+            chosen[i] = appended([chosen[i], more])
+            taken = np.concatenate([taken, more.positions])
         return self._told([last, *chosen], asked)
 
     def _parts(self, shortlist: Shortlist, context: Context) -> list[Part]:

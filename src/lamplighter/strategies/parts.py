@@ -85,6 +85,28 @@ def joined(choices: Mapping[str, Choice]) -> Choice:
     )
 
 
+def appended(choices: Sequence[Choice]) -> Choice:
+    """Put parts of one strategy's batch one after another; the facts are those of the first."""
+    names = dict.fromkeys(name for choice in choices for name in choice.columns)
+    positions = np.concatenate([choice.positions for choice in choices] or [NONE])
+    order = np.arange(len(positions))
+    return Choice(
+        positions,
+        {name: _column(name, choices, order) for name in names},
+        choices[0].facts if choices else {},
+        tuple(dict.fromkeys(told for choice in choices for told in choice.notices)),
+    )
+
+
+def picks_of(choice: Choice, which: I64) -> Choice:
+    """Give some of the picks, by their places in the batch."""
+    columns = {
+        name: column[which] if isinstance(column, np.ndarray) else [column[i] for i in which]
+        for name, column in choice.columns.items()
+    }
+    return replace(choice, positions=choice.positions[which], columns=columns)
+
+
 def in_turns(counts: Sequence[int]) -> I64:
     """Merge queues so that every head of the result holds of each in proportion to its length.
 
@@ -103,7 +125,7 @@ def in_turns(counts: Sequence[int]) -> I64:
 def _column(name: str, choices: Sequence[Choice], order: I64) -> Any:
     filled = [choice for choice in choices if len(choice.positions)]
     columns = [choice.columns.get(name) for choice in filled]
-    if all(isinstance(column, np.ndarray) for column in columns):
+    if filled and all(isinstance(column, np.ndarray) for column in columns):
         return np.concatenate(columns)[order]  # type: ignore[arg-type]
     values: list[Any] = []
     for choice, column in zip(filled, columns, strict=True):

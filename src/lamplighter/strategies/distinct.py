@@ -1,0 +1,215 @@
+"""No row twice in other clothes: near-duplicates are skipped, whatever the strategy."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from lamplighter.arrays import F32, I64
+from lamplighter.strategies.base import (
+    Block,
+    Choice,
+    Context,
+    Lane,
+    Output,
+    Ranked,
+    Shortlist,
+    Strategy,
+    require,
+)
+from lamplighter.strategies.near import EXACT, distinct, places
+from lamplighter.strategies.parts import NONE, appended, picks_of
+
+#: Near-duplicates that the lists have room for, for each row of the batch.
+_ROOM = 3
+#: How often picks of several lists that are near one another are replaced.
+_ATTEMPTS = 8
+#: What counts as near unless told, and in how many dimensions of an embedding; in fewer only copies do.
+_NEAR, _DIMENSIONS = 0.01, 16
+
+
+@dataclass(frozen=True)
+class Distinct(Strategy):
+    """Let any strategy choose, but from rows that are not nearly the same as a picked or a labelled one.
+
+    The distance of two rows of an embedding is::
+
+        |x - y|^2 / (2 |x| |y|)        1 - cos(x, y) where they are equally long, more where they are not
+
+    and of two rows of table columns the root mean square of their differences, in standard deviations.
+    At 0.01 an embedding is moved by 14% of its length: copies with noise, re-encoded pictures, texts with
+    another time stamp, but hardly ever two things that deserve two labels.
+
+    Every list that the scan keeps is gone through from its best row on. Rows nearer than `distance` to a
+    row kept before or a labelled one are skipped, until as many are kept as the inner strategy wants;
+    it chooses from those. The scan's lists are longer by 3k rows to make up for what is skipped. Where
+    nothing is near, the batch is the inner strategy's own. Picks from different lists (of a mixture, or a
+    quota) that are near each other are replaced: those of shares and quotas stay. (Facts that the inner
+    strategy records are then those of its first choice.) Where the lists run out, the batch is filled with
+    near-duplicates, and the record says so.
+
+    Rows that were sent to labelers and have no answer yet do not count as labelled.
+
+    The scan costs the inner strategy's. Then O(m (m + l) D) for m rows looked at and l labelled, up to
+    30,000 rows. A longer list is cut into cells of about 1000 rows, and rows are compared within them, in
+    O(1000 (m + l) D): copies are always found, a few near rows of different cells are not. The batch is
+    then looked through again in other cells, or exactly if it has at most 30,000 rows. Memory: a copy of
+    the shortlist, and of the rows that are compared at a time. SemDeDup: Abbas et al. 2023,
+    doi:10.48550/arXiv.2303.09540.
+
+    Attributes
+    ----------
+    inner
+        Any strategy.
+    distance
+        The largest at which two rows are near, 0 for copies alone. None for 0.01; but for embeddings of
+        less than 16 dimensions, in which every row has a neighbour, for copies alone.
+    """
+
+    inner: Strategy
+    distance: float | None = None
+
+    def __post_init__(self) -> None:
+        allowed = self.distance is None or 0 <= self.distance < np.inf
+        require(allowed, lambda: f"distance is {self.distance!r}; allowed: a number from 0 on")
+
+    @property
+    def requires(self) -> frozenset[Output]:
+        """What the inner strategy reads, and the features."""
+        return self.inner.requires | {Output.EMBEDDING}
+
+    @property
+    def carries(self) -> frozenset[Output]:
+        """What the inner strategy reads of the shortlist, and the features."""
+        return self.inner.carries | {Output.EMBEDDING}
+
+    def check(self, classes: tuple[str, ...]) -> None:
+        """Check the inner strategy."""
+        self.inner.check(classes)
+
+    def prepare(self, context: Context) -> Self:
+        """Prepare the inner strategy."""
+        ready = copy(self)
+        object.__setattr__(ready, "inner", self.inner.prepare(context))
+        return ready
+
+    def near(self, context: Context, dimensions: int) -> float:
+        """Give the largest distance at which two rows of so many features are near."""
+        if self.distance is not None:
+            return self.distance
+        return 0.0 if context.embedding and dimensions < _DIMENSIONS else _NEAR
+
+    def lanes(self, context: Context) -> tuple[Lane, ...]:
+        """Keep the inner strategy's lists, with room for near-duplicates."""
+        more = _ROOM * context.k
+        return tuple(
+            replace(lane, rows=lane.rows - (-more // lane.groups)) for lane in self.inner.lanes(context)
+        )
+
+    def score(self, block: Block) -> F32:
+        """Give the inner strategy's score."""
+        return self.inner.score(block)
+
+    def rank(self, block: Block) -> tuple[Ranked, ...]:
+        """Rank as the inner strategy does."""
+        return self.inner.rank(block)
+
+    def choose(self, shortlist: Shortlist, context: Context) -> Choice:
+        """Pick min(k, rows) rows, near-duplicates last.
+
+        Records how many rows were skipped, and how many near-duplicates the batch has all the same.
+        """
+        search = _Search(self, shortlist, context)
+        for attempt in range(_ATTEMPTS):
+            if not search.missing or not search.pick(attempt):
+                break
+        return search.result()
+
+
+class _Search:
+    """A batch in the making."""
+
+    def __init__(self, strategy: Distinct, shortlist: Shortlist, context: Context) -> None:
+        self.inner, self.shortlist, self.context = strategy.inner, shortlist, context
+        x, labelled = shortlist.embedding, context.labelled
+        self.rows, self.labelled = places(context, x, labelled, strategy.near(context, x.shape[1]))
+        lanes = self.inner.lanes(context.at_scan())
+        self.sizes = np.repeat([lane.rows for lane in lanes], [lane.groups for lane in lanes])
+        order = np.argsort(shortlist.lane, kind="stable")
+        ends = np.searchsorted(shortlist.lane[order], np.arange(len(self.sizes) - 1), side="right")
+        self.lists = np.split(order, ends)
+        self.numbers = shortlist.row_numbers()
+        self.picked, self.skipped = (np.zeros(len(shortlist), np.bool_) for _ in range(2))  # by number
+        self.parts = list[Choice]()
+
+    @property
+    def missing(self) -> int:
+        """How many rows the batch lacks."""
+        return self.context.k - sum(len(part.positions) for part in self.parts)
+
+    def pick(self, attempt: int) -> bool:
+        """Let the inner strategy pick what is missing, none of it near-duplicates; say if it did."""
+        choice = self._chosen(self._offered(attempt))
+        several = len(self.sizes) > 1 or max(map(len, self.lists)) > EXACT
+        self._take(self._apart(choice, attempt) if several else choice)
+        return len(choice.positions) > 0
+
+    def result(self) -> Choice:
+        """Fill up with near-duplicates, where nothing else is left, and give the batch."""
+        filled = self._fill() if self.missing else 0
+        whole, notices = appended(self.parts), tuple[str, ...]()
+        skipped = int(np.count_nonzero(self.skipped & ~self.picked))
+        replaced = sum(len(part.positions) for part in self.parts[1:]) - filled
+        facts: dict[str, float | int | str] = {**whole.facts, "near_duplicates_skipped": skipped}
+        if replaced:
+            facts["near_duplicates_replaced"] = replaced
+        if filled:
+            told = (
+                f"{filled} of {len(whole.positions)} rows are near-duplicates of others or of labelled rows"
+            )
+            notices = (f"{told}; the scan's lists had nothing else left",)
+        return replace(whole, facts=facts, notices=(*whole.notices, *notices))
+
+    def _fill(self) -> int:
+        left = [mine[~self.picked[self.numbers[mine]]] for mine in self.lists]
+        short = zip(left, self.sizes, strict=True)
+        choice = self._chosen(np.concatenate([mine[:size] for mine, size in short]))
+        self._take(choice)
+        return len(choice.positions)
+
+    def _offered(self, attempt: int) -> I64:
+        """Give the rows of every list that are near none before them, as many as the inner strategy wants."""
+        generator = self.context.generator(f"near_duplicates {attempt}")
+        before = np.concatenate([part.positions for part in self.parts] or [NONE])
+        taken = self.labelled.with_rows(self.rows.take(before))
+        kept = [NONE]
+        for mine, size in zip(self.lists, self.sizes, strict=True):
+            free = mine[~self.picked[self.numbers[mine]]]
+            found = distinct(self.rows, free, taken, wanted=int(size), generator=generator)
+            self.skipped[self.numbers[found.skipped]] = True
+            kept.append(found.kept)
+        return np.concatenate(kept)
+
+    def _chosen(self, at: I64) -> Choice:
+        if not len(at):
+            return Choice(NONE)
+        context = replace(self.context, k=self.missing, scanned=self.context.at_scan().k)
+        choice = self.inner.choose(self.shortlist.take(at), context)
+        return replace(choice, positions=at[choice.positions])
+
+    def _apart(self, choice: Choice, attempt: int) -> Choice:
+        """Leave out picks near others; those of later lists, which are quotas' and shares', stay."""
+        picks = choice.positions
+        generator = self.context.generator(f"near_duplicates batch {attempt}")
+        order = np.argsort(-self.shortlist.lane[picks], kind="stable")
+        none = self.labelled.take(NONE)
+        found = distinct(self.rows, picks[order], none, wanted=len(picks), generator=generator)
+        self.skipped[self.numbers[found.skipped]] = True
+        return picks_of(choice, np.flatnonzero(np.isin(picks, found.kept)))
+
+    def _take(self, choice: Choice) -> None:
+        self.parts.append(choice)
+        self.picked[self.numbers[choice.positions]] = True
