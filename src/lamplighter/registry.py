@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cached_property
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from lamplighter.errors import ConfigError, UnknownName, unknown
@@ -32,21 +33,57 @@ class Registry(Generic[T]):
         self.group = entry_points_group
 
     @cached_property
-    def _third_party(self) -> dict[str, Any]:
-        return {e.name: e for e in entry_points(group=self.group) if e.name not in self.builtin}
+    def _third_party(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for entry in entry_points(group=self.group):
+            if entry.name not in self.builtin:
+                found.setdefault(entry.name, []).append(entry)
+        return found
 
     def names(self) -> list[str]:
         """All known names, sorted."""
         return sorted({*self.builtin, *self._third_party})
 
     def get(self, name: str) -> type[T]:
-        """Give the class registered as `name`; raises UnknownName."""
+        """Give the class registered as `name`.
+
+        Raises
+        ------
+        UnknownName
+            Nobody registered the name.
+        ConfigError
+            The package that did cannot be imported or gives something else, or two packages did.
+        """
         if name in self.builtin:
             return self.builtin[name]
-        if name in self._third_party:
-            loaded: type[T] = self._third_party[name].load()
-            return loaded
-        raise UnknownName(unknown(self.kind, name, self.names()))
+        entries = self._third_party.get(name)
+        if not entries:
+            raise UnknownName(unknown(self.kind, name, self.names()))
+        if len(entries) > 1:
+            packages = " and ".join(sorted(_package(entry) for entry in entries))
+            raise ConfigError(f"{self.kind} '{name}' is in {packages}; uninstall all but one of them")
+        return self._loaded(entries[0])
+
+    def _loaded(self, entry: EntryPoint) -> type[T]:
+        where = f"{self.kind} '{entry.name}' ({entry.value}) of {_package(entry)}"
+        try:
+            loaded: type[T] = entry.load()
+        except Exception as error:
+            raise ConfigError(
+                f"{where} cannot be imported: {type(error).__name__}: {error}; repair or uninstall it"
+            ) from error
+        bases = self._bases()
+        if not _inherits(loaded, bases):
+            names = " and ".join(sorted(base.__name__ for base in bases))
+            raise ConfigError(
+                f"{where} is no {self.kind}; it must be a frozen dataclass that inherits {names}"
+            )
+        return loaded
+
+    def _bases(self) -> set[type]:
+        """Give what all our own classes inherit."""
+        shared = set.intersection(*(set(cls.__mro__[1:]) for cls in self.builtin.values()))
+        return shared - {object, ABC}
 
     def build(self, name: str, params: Mapping[str, Any] | None = None) -> T:
         """Make `name` with `params`; raises UnknownName, or ConfigError for a wrong parameter."""
@@ -61,3 +98,12 @@ class Registry(Generic[T]):
             raise type(error)(f"{self.kind} '{name}': {error}") from error
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{self.kind} '{name}': {error}") from error
+
+
+def _package(entry: EntryPoint) -> str:
+    """Name the distribution that an entry point comes from."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
+
+
+def _inherits(loaded: object, bases: set[type]) -> bool:
+    return isinstance(loaded, type) and is_dataclass(loaded) and bases <= set(loaded.__mro__)
