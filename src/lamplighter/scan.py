@@ -67,7 +67,7 @@ class ScanJob:
     sample_key, sample_below
         Rows whose hash under the key is smaller are gathered with the class predicted for them.
     carry
-        Outputs that the shortlist takes along; None for what the strategy requires, and the
+        Outputs that the shortlist takes along; None for what the strategy chooses by, and the
         probabilities if there is a scorer.
     """
 
@@ -90,7 +90,7 @@ class ScanJob:
         """Outputs that the shortlist takes along."""
         if self.carry is not None:
             return self.carry
-        return self.strategy.requires | (frozenset({Output.PROBA}) if self.scorer else frozenset())
+        return self.strategy.carries | (frozenset({Output.PROBA}) if self.scorer else frozenset())
 
     @cached_property
     def wanted(self) -> frozenset[Output]:
@@ -229,7 +229,7 @@ class _ShardScan:
 def _rows_of(values: F32, rows: I64) -> F32:
     if values.ndim == 2 and values.strides[0] == values.itemsize:  # class-major: along each class
         return np.ascontiguousarray(np.take(values.T, rows, axis=1).T)
-    return np.take(values, rows, axis=0)
+    return values[rows]
 
 
 def _finite(x: F32) -> Bools:

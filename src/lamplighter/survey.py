@@ -69,7 +69,8 @@ class PoolSurvey:
 
     def sample(self, rows: int) -> F32:
         """Give the features of a simple random sample: (min(rows, pool), D) float32, by keyed hash."""
-        job = ScanJob(self.pool, None, _Sampling(), (Lane(rows),), self.seed, self.round)
+        carry = frozenset({Output.EMBEDDING})
+        job = ScanJob(self.pool, None, _Sampling(), (Lane(rows),), self.seed, self.round, carry=carry)
         found: F32 = self.scan(job).shortlist.embedding
         return found
 

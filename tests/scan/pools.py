@@ -11,11 +11,11 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from lamplighter import rng
+from lamplighter import rng, scan
 from lamplighter.arrays import F32, I64, Bools, RowIds
 from lamplighter.learner.scoring import Kernel, Scored, Scorer
 from lamplighter.pool import Pool, PoolBlock, Shard
-from lamplighter.scan import ScanJob
+from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies.base import Lane, Output, Strategy
 
 SEED, ROUND = 11, 4
@@ -27,6 +27,7 @@ class Column(Strategy):
     """Scores by the first feature: lets a test choose every score."""
 
     requires = frozenset({Output.EMBEDDING})
+    carries = requires
 
     def score(self, block: Any) -> F32:
         return np.ascontiguousarray(block.embedding[:, 0])
@@ -96,6 +97,7 @@ class Softmax(Scorer):
             proba = buffer[:, : len(rows)].T  # reused for the next tile, as a real scorer's is
             proba[:] = np.where(valid[:, None], e / e.sum(axis=1, keepdims=True), 0)
             outputs = {Output.PROBA: proba, Output.LOGITS: z, Output.EMBEDDING: rows}
+            outputs[Output.LAST_LAYER] = np.tanh(np.where(valid[:, None], rows, 0))
             outputs[Output.COMMITTEE] = np.stack([proba, proba[:, ::-1]], axis=1)
             yield start, start + len(rows), Scored({name: outputs[name] for name in wanted}, valid)
 
@@ -134,3 +136,17 @@ def oracle(pool: MemoryPool, score: F32, m: int, out: Sequence[object] = ()) -> 
     banned = set(out)
     keep = [i for i in order if score[i] > -np.inf and pool.ids[int(i)].as_py() not in banned]
     return np.array(keep[:m], dtype=np.int64)
+
+
+def whole(task: ScanJob, sizes: list[int] | None = None) -> ScanResult:
+    """Scan the pool in shards of so many row groups, and merge."""
+    pool: Any = task.pool
+    shards = pool.shards(sizes or [pool.groups])
+    return scan.merge([scan.scan_shard(task, s) for s in shards], task.lanes)
+
+
+def cuts(groups: int, seed: int) -> list[int]:
+    """Cut so many row groups at random places."""
+    draws = np.random.default_rng(seed)
+    inner = np.sort(draws.choice(np.arange(1, groups), size=draws.integers(0, groups), replace=False))
+    return [int(n) for n in np.diff([0, *inner, groups])]

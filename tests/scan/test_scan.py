@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,37 +15,20 @@ from hypothesis import strategies as st
 from lamplighter import rng, scan
 from lamplighter.arrays import F32, RowIds
 from lamplighter.errors import DuplicateRowIds, ModelError, PoolSchemaError
-from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context, Lane, Output
+from lamplighter.strategies.base import Lane, Output
 from lamplighter.strategies.uncertainty import Entropy, entropy
-from lamplighter.survey import PoolSurvey
 from tests.scan.pools import (
-    CLASSES,
-    ROUND,
-    SEED,
     Column,
     MemoryPool,
+    cuts,
     int_ids,
     job,
     memory_pool,
     oracle,
     softmax,
+    whole,
 )
-
-
-def whole(task: ScanJob, sizes: list[int] | None = None) -> ScanResult:
-    """Scan the pool in shards of so many row groups, and merge."""
-    pool: Any = task.pool
-    shards = pool.shards(sizes or [pool.groups])
-    return scan.merge([scan.scan_shard(task, s) for s in shards], task.lanes)
-
-
-def cuts(groups: int, seed: int) -> list[int]:
-    """Cut so many row groups at random places."""
-    draws = np.random.default_rng(seed)
-    inner = np.sort(draws.choice(np.arange(1, groups), size=draws.integers(0, groups), replace=False))
-    return [int(n) for n in np.diff([0, *inner, groups])]
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,41 +69,6 @@ def test_places_lead_back_to_the_rows() -> None:
         at = rows.row_group * pool.group_rows + rows.row
         assert pool.ids.take(pa.array(at)).equals(rows.ids)
         assert not rows.file.any()
-
-
-@pytest.mark.parametrize("text", [False, True])
-@pytest.mark.parametrize("name", STRATEGIES.names())
-def test_any_sharding_gives_the_same_for_every_strategy(name: str, text: bool) -> None:
-    pool = memory_pool(text=text, levels=3)
-    context = known(pool)
-    strategy = STRATEGIES.build(name).prepare(context)
-    task = job(pool, strategy, scorer=softmax(), m=None, lanes=strategy.lanes(context))
-    plain = whole(task)
-    assert len(plain.shortlist) >= 10
-    for seed in range(4):
-        again = whole(
-            replace(task, pool=cast(Any, replace(pool, block_rows=7 + seed))), cuts(pool.groups, seed)
-        )
-        assert again.shortlist.ids.equals(plain.shortlist.ids)
-        assert again.shortlist.score.tobytes() == plain.shortlist.score.tobytes()
-        for output, values in plain.shortlist.outputs.items():
-            assert again.shortlist.outputs[output].tobytes() == values.tobytes()
-
-
-def known(pool: MemoryPool) -> Context:
-    """Give what a strategy may know of a pool for a batch of 10: 20 labelled rows, and a survey."""
-    names = tuple(f"c{i}" for i in range(CLASSES))
-    labels = np.arange(20, dtype=np.int32) % CLASSES
-    over = lambda function, *args: [function(s, *args) for s in pool.shards([pool.groups])]  # noqa: E731
-    return Context(
-        SEED,
-        ROUND,
-        10,
-        len(pool.ids),
-        names,
-        load=lambda: (pool.features[:20], labels),
-        survey=PoolSurvey(cast(Any, pool), SEED, ROUND, whole, over),
-    )
 
 
 def test_random_reads_no_features() -> None:

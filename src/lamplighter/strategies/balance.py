@@ -65,6 +65,11 @@ class Balanced(Strategy):
         """What the inner strategy reads, and the probabilities."""
         return self.inner.requires | {Output.PROBA}
 
+    @property
+    def carries(self) -> frozenset[Output]:
+        """What the inner strategy reads of the shortlist, and the probabilities."""
+        return self.inner.carries | {Output.PROBA}
+
     def check(self, classes: tuple[str, ...]) -> None:
         """Make sure that the rare classes are classes, and not all of them."""
         class_numbers(self.rare, classes)

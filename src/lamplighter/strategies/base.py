@@ -197,6 +197,11 @@ class Strategy(ABC):
         return frozenset({Output.PROBA})
 
     @property
+    def carries(self) -> frozenset[Output]:
+        """What `choose` reads of the shortlist's rows: nothing by default, if it is the default itself."""
+        return frozenset() if type(self).choose is Strategy.choose else self.requires
+
+    @property
     def oversample(self) -> int:
         """The shortlist holds so many rows for each row of the batch."""
         return 1

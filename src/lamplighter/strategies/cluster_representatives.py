@@ -64,6 +64,7 @@ class ClusterRepresentatives(Strategy):
     groups: int = field(default=0, init=False, repr=False)
 
     requires = frozenset({Output.EMBEDDING})
+    carries = frozenset[Output]()
 
     def __post_init__(self) -> None:
         for name in ("sample", "clusters", "passes"):

@@ -121,8 +121,9 @@ def _entropy_of_tile(tile: F32) -> F32:
     for c in range(tile.shape[1]):
         # A copy first: the logarithm takes another code path, with other last bits, on strided input.
         np.copyto(column, tile[:, c])
-        # The logarithm of a tiny number instead of 0 keeps 0 ln 0 = 0 without a branch.
-        np.maximum(column, _TINY, out=log)
+        # The logarithm of a tiny number instead of 0 keeps 0 ln 0 = 0 without a branch. Added, not the
+        # maximum: that is five times slower, and above 1e-30 the sum is the number itself.
+        np.add(column, _TINY, out=log)
         np.log(log, out=log)
         np.multiply(log, column, out=log)
         np.subtract(total, log, out=total)

@@ -125,7 +125,7 @@ def _best(strategy: Strategy, shard: Block, lanes: Sequence[Lane]) -> Shortlist:
             file=np.zeros(n, np.int32),
             row_group=np.zeros(n, np.int32),
             row=np.arange(n, dtype=np.int64),
-            outputs={name: shard.outputs[name] for name in strategy.requires},
+            outputs={name: shard.outputs[name] for name in strategy.carries},
             lane=group + np.int32(first),
         )
         parts.append(scored.take(np.flatnonzero(np.isfinite(scored.score))))
