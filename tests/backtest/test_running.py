@@ -265,6 +265,17 @@ def test_a_worker_process_gives_the_same_runs(folder: Path) -> None:
     assert results(backtest(apart, request(folder)).runs) == results(alone.runs)
 
 
+def test_labels_pool_and_store_on_s3(folder: Path, bucket: str) -> None:
+    remote = open_store(bucket)
+    for path in [folder / "truth.parquet", *(folder / "pool").iterdir()]:
+        remote.put(str(path.relative_to(folder)), path.read_bytes())
+    pool = {"url": f"{bucket}/pool", "features": "embedding"}
+    asked = Request(labels=LabelSource(f"{bucket}/truth.parquet"), **SHORT)
+    found = backtest(driver_of(folder, pool=pool, store=f"{bucket}/store"), asked)
+    assert publish(found).report.startswith(f"{bucket}/store/backtests/")
+    assert results(found.runs) == results(backtest(driver_of(folder), request(folder)).runs)
+
+
 def _double(item: int, more: int) -> int:
     return 2 * item + more
 

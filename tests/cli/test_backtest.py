@@ -16,7 +16,9 @@ import pytest
 
 from lamplighter.backtest.runs import Run
 from lamplighter.cli.backtest_command import names
+from lamplighter.cli.bars import progress_bar
 from lamplighter.cli.entry import run
+from lamplighter.progress import Progress, tell
 from tests.campaigns import write_campaign, write_pool
 
 HEADER = ["strategy", "mean", "end", "vs", "random", "p", "labels", "saved", "a", "round"]
@@ -130,6 +132,35 @@ def test_prefect_is_never_imported(campaign: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("recommendation")
+
+
+def test_a_bar_says_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([100.0, 160.0, 220.0, 1000.0])
+    monkeypatch.setattr("lamplighter.cli.bars.monotonic", lambda: next(clock))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # for rich, a terminal
+    with progress_bar(quiet=False):
+        for done, said in (
+            (20, "20 of 50 runs"),
+            (20, "20 of 50 runs"),
+            (24, "24 of 50 runs, 13 min 00 s left"),
+        ):
+            tell(Progress("replaying", done, 50, done, 50, unit="runs"))
+            assert _drawn(said, capsys), said
+        tell(Progress("replaying", 50, 50, 50, 50, unit="runs"))
+        assert _drawn("50 of 50 runs", capsys)
+
+
+def _drawn(said: str, capsys: pytest.CaptureFixture[str]) -> bool:
+    """Wait until the bar, which is drawn ten times a second, shows something and nothing after it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+        if re.search(rf"{said} *\d:", plain):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.fault

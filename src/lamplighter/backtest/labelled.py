@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ from lamplighter.standing import Standing
 
 if TYPE_CHECKING:
     from lamplighter.driver import Driver
+
+Connect = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,16 @@ class Gathered:
         return state.hexdigest()
 
 
-def gather(driver: Driver, source: LabelSource) -> Gathered:
+def gather(driver: Driver, source: LabelSource, connect: Connect | None = None) -> Gathered:
     """Read labels and the features of their rows.
 
     Where the file has the campaign's feature columns itself, the pool is not looked at. Memory: the ids
     and labels of the file, and the features of the rows that have a label; never the pool.
+
+    Parameters
+    ----------
+    connect
+        Gives a client of the cluster that looks rows of the pool up; by default of one started for that.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def gather(driver: Driver, source: LabelSource) -> Gathered:
         if column not in columns:
             raise LabelError(f"{source.url}: {unknown('column', column, columns)}")
     own = set(driver.campaign.pool.feature_columns) <= set(columns)
-    found = _from_file(driver, source) if own else _from_pool(driver, source)
+    found = _from_file(driver, source) if own else _from_pool(driver, source, connect or driver.cluster)
     return _two_classes(_finite(_in_order(found)), driver.campaign.classes, source)
 
 
@@ -141,7 +150,7 @@ def _from_file(driver: Driver, source: LabelSource) -> Gathered:
     return Gathered(LabelledRows(labels.ids, x, labels.label), labels.unlabelled, labels.repeated)
 
 
-def _from_pool(driver: Driver, source: LabelSource) -> Gathered:
+def _from_pool(driver: Driver, source: LabelSource, connect: Connect) -> Gathered:
     try:
         table = _open(source).to_table(columns=[source.id_column, source.label_column])
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -150,7 +159,7 @@ def _from_pool(driver: Driver, source: LabelSource) -> Gathered:
     pool = Pool(driver.pool_config, take_manifest(driver.pool_config, previous=known))
     ids = _as_pool_ids(table.column(source.id_column), pool, source)
     labels = _read(driver, source, ids, table.column(source.label_column))
-    found, x = _look_up(driver, pool, labels.ids)
+    found, x = _look_up(connect, pool, labels.ids)
     if not len(found):
         raise LabelError(
             f"none of the {len(labels.ids):,} ids in column '{source.id_column}' of {source.url} is in the "
@@ -210,11 +219,11 @@ def _first_of_each(ids: RowIds, label: I32, classes: tuple[str, ...], source: La
     return np.asarray(first, np.int64)
 
 
-def _look_up(driver: Driver, pool: Pool, ids: RowIds) -> tuple[RowIds, F32]:
+def _look_up(connect: Connect, pool: Pool, ids: RowIds) -> tuple[RowIds, F32]:
     """Find rows of the pool by id, on the cluster: ids (n,) and features (n, D)."""
     shards, parts = shards_that_may_hold(pool, ids), list[Found]()
     if shards:
-        with driver.cluster() as client:
+        with connect() as client:
             what = "looking labelled rows up"
             parts += cluster.map_shards(client, _find, shards, pool, ids, progress=tell, what=what)
     found = tables.concat_ids([part.ids for part in parts], pool.manifest.id_kind == "int64")

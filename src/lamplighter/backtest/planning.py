@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamplighter import learner, rng
-from lamplighter.backtest.labelled import Gathered, LabelSource, gather
+from lamplighter.backtest.labelled import Connect, Gathered, LabelSource, gather
 from lamplighter.backtest.picking import LabelledRows, StrategyPicker, split
 from lamplighter.config import Campaign, Component
 from lamplighter.driver import Driver
@@ -153,7 +153,7 @@ def run_seed(campaign: Campaign, seed: int) -> int:
     return rng.key(campaign.seed, seed, "backtest")
 
 
-def make_plan(driver: Driver, request: Request) -> Plan:
+def make_plan(driver: Driver, request: Request, connect: Connect | None = None) -> Plan:
     """Check everything that can be checked before the first run, and read the rows.
 
     Raises
@@ -163,7 +163,7 @@ def make_plan(driver: Driver, request: Request) -> Plan:
     """
     learner.check_learner(driver.campaign.learner, driver.campaign.classes)
     pickers = {name: StrategyPicker(_strategy(driver, name)) for name in _names(driver, request)}
-    price, gathered = _price(driver), gather(driver, request.labels)
+    price, gathered = _price(driver), gather(driver, request.labels, connect)
     pool_rows = _pool_rows(driver.campaign, request, gathered)
     labels = _labels_per_run(driver.campaign, request, pool_rows)
     return Plan(driver, request, gathered, pickers, labels, price)

@@ -14,6 +14,7 @@ from lamplighter.backtest.rows import StrategyRow, strategies
 from lamplighter.backtest.running import Backtest
 from lamplighter.backtest.summary import needed, points_csv, summary
 from lamplighter.errors import ConfigError
+from lamplighter.progress import Progress, tell
 from lamplighter.report.text import decimal, duration, shorten
 
 REPORT, POINTS, SUMMARY = "report.html", "points.csv", "summary.json"
@@ -52,6 +53,7 @@ def publish(backtest: Backtest, out: str | None = None) -> Published:
     ConfigError
         The folder cannot be written to.
     """
+    tell(Progress.of("writing the report"))
     plan, outcome = backtest.plan, backtest.outcome
     numbers = {**summary(outcome), "rows": _rows(backtest)}
     redactor = plan.campaign.redactor()

@@ -6,14 +6,16 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from urllib.parse import quote
 
 import numpy as np
 from pydantic import ValidationError
 
 from lamplighter import cluster
+from lamplighter.backtest.labelled import Connect
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.picking import LabelledRows, Picker, StrategyPicker, split
 from lamplighter.backtest.planning import CONTROL, Item, Plan, Request, make_plan, run_seed
@@ -77,23 +79,31 @@ def backtest(driver: Driver, request: Request) -> Backtest:
     StoreError, ClusterError
         Runs that are done are kept; run again.
     """
-    plan = make_plan(driver, request)
-    found = _finished(driver.store, plan)
-    missing = [item for item in plan.items if _key(plan, item) not in found]
-    driver.store.put(f"{plan.folder}/backtest.json", _described(plan))
-    for key, run in _made(plan, missing):
-        found[key] = run
+    with _one_cluster(driver) as connect:
+        plan = make_plan(driver, request, connect)
+        found = _finished(driver.store, plan)
+        missing = [item for item in plan.items if _key(plan, item) not in found]
+        driver.store.put(f"{plan.folder}/backtest.json", _described(plan))
+        found.update(_made(plan, missing, connect))
     order = sorted(plan.items, key=lambda item: list(plan.pickers).index(item.strategy))
     return Backtest(plan, [found[_key(plan, item)] for item in order], len(missing))
 
 
-def _made(plan: Plan, items: Sequence[Item]) -> Iterator[tuple[str, Run]]:
+@contextmanager
+def _one_cluster(driver: Driver) -> Iterator[Connect]:
+    """Give what connects to the cluster: when it is first asked, and for as long as the block lasts."""
+    with ExitStack() as stack:
+        client = cache(lambda: stack.enter_context(driver.cluster()))
+        yield lambda: nullcontext(client())
+
+
+def _made(plan: Plan, items: Sequence[Item], connect: Connect) -> Iterator[tuple[str, Run]]:
     """Make runs on the cluster and keep each; give them with their keys, in order of completion."""
     done, total = len(plan.items) - len(items), len(plan.items)
     tell(_progress(done, total))
     if not items:
         return
-    with plan.driver.cluster() as client:
+    with connect() as client:
         for at, run in cluster.map_each(client, _replay, items, _shared(plan)):
             key = _key(plan, items[at])
             plan.driver.store.put(key, run.model_dump_json(indent=1).encode())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -56,9 +56,8 @@ class _Bars:
 
     def _left(self, progress: Progress) -> str:
         """Say how long the rest will take, at the pace since the bar came up."""
-        now = time.monotonic()
+        now = monotonic()
         self.first = self.first or (now, progress.rows)
         elapsed, done = now - self.first[0], progress.rows - self.first[1]
-        if elapsed < SOON or not done:
-            return ""
-        return f", {duration(elapsed / done * (progress.total_rows - progress.rows))} left"
+        left = progress.total_rows - progress.rows
+        return f", {duration(elapsed / done * left)} left" if elapsed >= SOON and done and left else ""
