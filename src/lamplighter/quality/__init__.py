@@ -1,0 +1,1 @@
+"""How good the labels are: consensus, agreement, annotators, and what to ask again. All pure functions."""
