@@ -52,13 +52,13 @@ def test_contract(case: Case) -> None:
 
 
 def all_pairs(x: F32) -> F64:
-    """Give the mean cosine of each row with every other one, pair by pair in float64."""
+    """Give (1 + mean cosine of each row with every other one) / 2, pair by pair in float64."""
     wide = x.astype(np.float64)
     norm = np.linalg.norm(wide, axis=1)
     lengths = np.outer(norm, norm)
     cosine = np.divide(wide @ wide.T, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     np.fill_diagonal(cosine, 0)
-    means: F64 = np.maximum(cosine.sum(axis=1) / max(len(x) - 1, 1), 0)
+    means: F64 = (1 + cosine.sum(axis=1) / max(len(x) - 1, 1)) / 2
     return means
 
 
@@ -92,7 +92,7 @@ def test_it_is_the_mean_over_all_pairs_of_rows_of_any_length() -> None:
     x[7] = 0
     found = density(x, direction(x))
     assert found == pytest.approx(all_pairs(x), rel=1e-4, abs=2e-6)
-    assert found[7] == 0
+    assert found[7] == pytest.approx(0.5, abs=1e-6)
     assert np.argsort(-found, kind="stable")[:50].tolist() == np.argsort(-all_pairs(x))[:50].tolist()
 
 
@@ -100,14 +100,14 @@ def test_a_hand_computed_pool() -> None:
     # Two rows point right, one up, one left. Cosines with the three others: right 1 + 0 - 1, up 0,
     # left -1 - 1 + 0; each by 3.
     x = np.array([[2, 0], [5, 0], [0, 1], [-3, 0]], np.float32)
-    assert density(x, direction(x)).tolist() == pytest.approx([0, 0, 0, 0], abs=1e-7)
+    assert density(x, direction(x)).tolist() == pytest.approx([0.5, 0.5, 0.5, 1 / 6], abs=1e-6)
     # Without the one on the left: right 1 by 2, up 0.
-    assert density(x[:3], direction(x[:3])) == pytest.approx([0.5, 0.5, 0], abs=1e-7)
+    assert density(x[:3], direction(x[:3])) == pytest.approx([0.75, 0.75, 0.5], abs=1e-6)
 
 
 def test_a_row_alone_has_no_density() -> None:
     x = np.array([[3, 4]], np.float32)
-    assert density(x, direction(x)) == pytest.approx([0], abs=1e-7)
+    assert density(x, direction(x)) == pytest.approx([0.5], abs=1e-7)
 
 
 def test_rows_that_are_not_finite_count_for_nothing() -> None:
@@ -126,8 +126,7 @@ def test_it_ranks_as_modal_does() -> None:
     ours = density(x, direction(x))
     order = np.argsort(-theirs)
     assert np.argsort(-ours)[:200].tolist() == order[:200].tolist()
-    kept = ours > 0
-    assert ours[kept] == pytest.approx(((300 * theirs - 1) / 299)[kept], abs=1e-6)
+    assert 2 * ours - 1 == pytest.approx((300 * theirs - 1) / 299, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", [*OF_PROBA, *OF_COMMITTEE, "none"])

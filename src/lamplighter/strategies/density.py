@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Self
@@ -10,27 +9,10 @@ from typing import Self
 import numpy as np
 
 from lamplighter.arrays import F32, F64
-from lamplighter.errors import ConfigError, unknown
+from lamplighter.errors import ConfigError
+from lamplighter.strategies._doubt import doubt, made_of, require_doubt
 from lamplighter.strategies.base import Block, Context, MeanDirection, Output, Strategy, require
-from lamplighter.strategies.committee import (
-    consensus_kl,
-    max_disagreement,
-    soft_vote_entropy,
-    vote_entropy,
-)
-from lamplighter.strategies.uncertainty import entropy, least_confidence, margin
 
-_OF_PROBA: Mapping[str, Callable[[F32], F32]] = {
-    "entropy": entropy,
-    "least_confidence": least_confidence,
-    "margin": margin,
-}
-_OF_COMMITTEE: Mapping[str, Callable[[F32], F32]] = {
-    "consensus_kl": consensus_kl,
-    "max_disagreement": max_disagreement,
-    "soft_vote_entropy": soft_vote_entropy,
-    "vote_entropy": vote_entropy,
-}
 _NONE = "none"
 
 #: Between these, a sum of squares in float32 neither overflows nor loses digits.
@@ -43,13 +25,14 @@ class InformationDensity(Strategy):
 
     With u the uncertainty of a row x, and the mean over the n - 1 other rows v of the pool::
 
-        density = max(mean cos(x, v), 0) = max(n x^ . mu - 1, 0) / (n - 1)
-        score   = u * density ** beta,     x^ = x / |x|,     mu = mean of v / |v| over all n rows
+        density   = (1 + mean cos(x, v)) / 2,      from 0 to 1
+        mean cos  = (n x^ . mu - 1) / (n - 1),     x^ = x / |x|,     mu = mean of v / |v| over all n rows
+        score     = u * density ** beta
 
-    The left mean takes n comparisons a row; the right side is equal to it, since cosines are linear in
-    directions, and takes one. So the density of every row is exact, with no neighbours searched and no
-    sample drawn, for one extra pass over the pool. Only rows that are finite count; a row of zeros has the
-    cosine 0 with all others.
+    A mean of cosines takes n comparisons a row; the right side of the second line is equal to it, since
+    cosines are linear in directions, and takes one. So the density of every row is exact, with no neighbours
+    searched and no sample drawn, for one extra pass over the pool. Only rows that are finite count; a row of
+    zeros has the cosine 0 with all others.
 
     It suits embeddings, whose angles mean something and which share a direction. A table has columns with
     units and an arbitrary zero: dividing by deviations leaves that zero, and moving it to the mean leaves
@@ -62,20 +45,19 @@ class InformationDensity(Strategy):
     Attributes
     ----------
     uncertainty
-        What u is: "entropy", "margin", "least_confidence"; of a committee "vote_entropy",
+        What u is: "margin", "entropy", "least_confidence"; of a committee "vote_entropy",
         "soft_vote_entropy", "consensus_kl", "max_disagreement"; or "none" for 1, which needs no model.
     beta
         How much the density counts, at least 0, which leaves the uncertainty alone.
     """
 
-    uncertainty: str = "entropy"
+    uncertainty: str = "margin"
     beta: float = 1.0
     mean: tuple[float, ...] = field(default=(), init=False, repr=False)
     rows: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        known = [*_OF_PROBA, *_OF_COMMITTEE, _NONE]
-        require(self.uncertainty in known, lambda: unknown("uncertainty", self.uncertainty, known))
+        require_doubt(self.uncertainty, _NONE)
         within = 0 <= self.beta < np.inf
         require(within, f"beta is {self.beta!r}; allowed: finite numbers from 0, 1 is usual")
 
@@ -84,8 +66,7 @@ class InformationDensity(Strategy):
         """The features, and what the uncertainty is made of."""
         if self.uncertainty == _NONE:
             return frozenset({Output.EMBEDDING})
-        made_of = Output.PROBA if self.uncertainty in _OF_PROBA else Output.COMMITTEE
-        return frozenset({Output.EMBEDDING, made_of})
+        return frozenset({Output.EMBEDDING, made_of(self.uncertainty)})
 
     def prepare(self, context: Context) -> Self:
         """Give the strategy with the mean direction of the pool.
@@ -131,16 +112,13 @@ class InformationDensity(Strategy):
         return scores.astype(np.float32)
 
     def _uncertainty(self, block: Block) -> F32:
-        if self.uncertainty in _OF_PROBA:
-            found = _OF_PROBA[self.uncertainty](block.proba)
-        else:
-            found = _OF_COMMITTEE[self.uncertainty](block.outputs[Output.COMMITTEE])
         # Probabilities add up to 1 within rounding, so a margin may come out a little below 0.
+        found = doubt(self.uncertainty, block)
         return np.maximum(found, np.float32(0), out=found)
 
 
 def density(x: F32, pool: MeanDirection) -> F64:
-    """Give the mean cosine of rows of a pool with all its other rows, 0 where it is negative.
+    """Give (1 + mean cosine with all other rows) / 2 of rows of a pool: (n,) float64 from 0 to 1.
 
     Row-wise: the block that a row comes in changes no bit. O(nD) time.
 
@@ -151,26 +129,31 @@ def density(x: F32, pool: MeanDirection) -> F64:
     pool
         The mean direction of the pool, and its number of rows.
     """
-    means = _cosine(np.ascontiguousarray(x), pool.mean)
-    means *= pool.rows
-    means -= 1  # the row itself
-    means /= max(pool.rows - 1, 1)
-    return np.maximum(means, 0, out=means)
-
-
-def _cosine(x: F32, mean: F64) -> F64:
-    """Give x . mean / |x| of C-contiguous rows: (n,) float64, 0 for rows of zeros."""
+    x = np.ascontiguousarray(x)
     with np.errstate(all="ignore"):  # the rows that overflow are done again
         squares: F32 = np.einsum("ij,ij->i", x, x)
-        products: F32 = np.einsum("ij,j->i", x, mean.astype(np.float32))
-        cosine: F64 = products / np.sqrt(squares, dtype=np.float64)
+        products: F32 = np.einsum("ij,j->i", x, pool.mean.astype(np.float32))
+        means: F64 = products / np.sqrt(squares, dtype=np.float64)
+        _without_itself(means, pool.rows)
     spoilt = np.flatnonzero(~((squares > _SMALL) & (squares < _LARGE)))
     if len(spoilt):
-        cosine[spoilt] = _wide_cosine(x[spoilt].astype(np.float64), mean)
-    return cosine
+        means[spoilt] = _wide(x[spoilt].astype(np.float64), pool)
+    means += 1
+    means /= 2
+    return np.clip(means, 0, 1, out=means)
 
 
-def _wide_cosine(x: F64, mean: F64) -> F64:
+def _wide(x: F64, pool: MeanDirection) -> F64:
+    """Give the mean cosine with all other rows in float64; 0 for rows of zeros."""
     norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    cosine: F64 = np.einsum("ij,j->i", x, mean) / np.where(norm > 0, norm, 1)
-    return cosine
+    means: F64 = np.einsum("ij,j->i", x, pool.mean) / np.where(norm > 0, norm, 1)
+    _without_itself(means, pool.rows)
+    means[norm == 0] = 0
+    return means
+
+
+def _without_itself(means: F64, rows: int) -> None:
+    """Turn means over all rows into means over all others; a row has the cosine 1 with itself."""
+    means *= rows
+    means -= 1
+    means /= max(rows - 1, 1)

@@ -49,7 +49,7 @@ class Novel(Strategy):
         The most rows, or centres of clusters, that each row of the pool is compared with.
     """
 
-    centres: int = 512
+    centres: int = 128
     known: Centres | None = field(default=None, init=False, repr=False)
     ready: bool = field(default=False, init=False, repr=False)
 
