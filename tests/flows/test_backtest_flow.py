@@ -12,8 +12,9 @@ from lamplighter.config import load
 from lamplighter.driver import Driver
 from lamplighter.errors import UnknownName
 from tests.campaigns import write_campaign, write_pool
+from tests.flows.test_nightly_deployment import POOL, prefect
 from tests.flows.test_rounds_under_prefect import flow_run, messages_of, task_runs
-from tests.servers.prefect import PrefectServer
+from tests.servers.prefect import ROOT, PrefectServer
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
 
@@ -81,3 +82,19 @@ def test_what_is_wrong_fails_the_run_at_once(prefect_api: PrefectServer, campaig
     assert run["state_type"] == "FAILED"
     # Nobody waits for retries of what cannot succeed.
     assert [task["run_count"] for task in task_runs(prefect_api, run["id"])] == [1]
+
+
+@pytest.mark.timeout(600)
+def test_the_form_of_the_deployment(prefect_api: PrefectServer) -> None:
+    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    file = ["--prefect-file", "deployments/prefect.yaml"]
+    prefect(prefect_api, "deploy", "--name", "manual", *file, LAMPLIGHTER_HOME=str(ROOT))
+    deployed = prefect_api.request("/deployments/name/backtest/manual")
+    assert deployed["schedules"] == []
+    form = deployed["parameter_openapi_schema"]
+    assert form["required"] == ["campaign", "labels"]
+    assert form["properties"]["seeds"]["minimum"] == 1
+    assert all(field["description"] for field in form["properties"].values())
+    for wrong in ({}, {"labels": "x.parquet", "seeds": 0}, {"labels": "x.parquet", "test_share": 1}):
+        with pytest.raises(OSError, match="409"):
+            prefect_api.request(f"/deployments/{deployed['id']}/create_flow_run", {"parameters": wrong})
