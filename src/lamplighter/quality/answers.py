@@ -113,7 +113,13 @@ class Answers:
 
     def without(self, names: Sequence[str]) -> Answers:
         """Leave annotators out, and the rows that nobody else voted on."""
-        keep = ~np.isin(np.array(self.annotators, dtype=object), list(names))[self.annotator]
+        return self._part(~np.isin(np.array(self.annotators, dtype=object), list(names))[self.annotator])
+
+    def of_rows(self, wanted: Bools) -> Answers:
+        """Give the votes on the rows for which `wanted`, (n,) bool, is set: a stratum, a random audit."""
+        return self._part(wanted[self.row])
+
+    def _part(self, keep: Bools) -> Answers:
         rows, row = np.unique(self.row[keep], return_inverse=True)
         kept, annotator = np.unique(self.annotator[keep], return_inverse=True)
         return Answers(
