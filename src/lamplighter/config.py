@@ -64,7 +64,7 @@ class Campaign(Section):
     classes: tuple[str, ...] = Field(min_length=2)
     learner: Annotated[LearnerConfig, BeforeValidator(read_component)]
     committee: Annotated[CommitteeConfig | None, BeforeValidator(read_committee)] = None
-    strategy: Named = Component(name="margin")
+    strategy: Named = Component(name="cluster_margin")
     mix: tuple[ShareConfig, ...] = ()
     balance: BalanceConfig | None = None
     near_duplicates: Annotated[NearDuplicatesConfig, BeforeValidator(read_near_duplicates)] = (
