@@ -120,7 +120,7 @@ def test_a_campaigns_own_strategy_takes_its_parameters(folder: Path) -> None:
 
 
 def test_what_a_campaign_puts_around_strategies_is_around_all_but_the_control(folder: Path) -> None:
-    mixed = driver_of(folder, mix=[{"strategy": "entropy", "share": 0.2}])
+    mixed = driver_of(folder, mix=[{"strategy": "entropy", "share": 0.2}], near_duplicates=False)
     plan = make_plan(mixed, request(folder))
     kinds = {name: type(picker.strategy).__name__ for name, picker in plan.pickers.items()}
     assert kinds == {"margin": "Mix", "random": "Random"}
