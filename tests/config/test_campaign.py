@@ -46,7 +46,7 @@ def test_names_alone_stand_for_components() -> None:
     read = campaign()
     assert read.labeler.name == "files"
     assert read.learner.params == {}
-    assert read.strategy.name == "margin"
+    assert read.strategy.name == "cluster_margin"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_the_rest_may_change(changes: dict[str, Any]) -> None:
 
 def test_starter_file_is_a_campaign() -> None:
     text = files("lamplighter.cli").joinpath("campaign.yaml").read_text("utf-8")
-    assert parse(text, "campaign.yaml").strategy.name == "margin"
+    assert parse(text, "campaign.yaml").strategy.name == "cluster_margin"
 
 
 def test_what_is_put_around_a_strategy() -> None:
