@@ -6,11 +6,13 @@ from lamplighter.config import Campaign, Component
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.balance import Balanced
 from lamplighter.strategies.base import Strategy
+from lamplighter.strategies.baseline import Random
+from lamplighter.strategies.distinct import Distinct
 from lamplighter.strategies.mix import Mix, Share, portions
 
 
 def compose(campaign: Campaign) -> Strategy:
-    """Build the strategy for rounds with a model: mixed, and balanced.
+    """Build the strategy for rounds with a model: mixed, balanced, kept from near-duplicates.
 
     Raises
     ------
@@ -24,14 +26,25 @@ def compose(campaign: Campaign) -> Strategy:
     if campaign.balance:
         strategy = Balanced(strategy, campaign.balance.rare, campaign.balance.share)
     strategy.check(campaign.classes)
-    return strategy
+    return _without_near_duplicates(campaign, strategy)
 
 
 def compose_cold_start(campaign: Campaign) -> Strategy:
-    """Build the strategy for rounds without a model, where no class can be predicted: neither of the two."""
+    """Build the strategy for rounds without a model, which predict no class: kept from near-duplicates."""
     strategy = _build(campaign.cold_start)
     strategy.check(campaign.classes)
-    return strategy
+    return _without_near_duplicates(campaign, strategy)
+
+
+def _without_near_duplicates(campaign: Campaign, strategy: Strategy) -> Strategy:
+    """Skip near-duplicates where the campaign says so, by default where the features are an embedding.
+
+    Random sampling stays as it is unless the campaign insists: it is there to be a plain random sample.
+    """
+    wanted = campaign.near_duplicates
+    embedding = isinstance(campaign.pool.features, str) and not isinstance(strategy, Random)
+    skips = embedding if wanted.enabled is None else wanted.enabled
+    return Distinct(strategy, wanted.distance) if skips else strategy
 
 
 def described(campaign: Campaign) -> str:

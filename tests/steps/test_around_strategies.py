@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError, UnknownClass, UnknownName
 from lamplighter.rounds import Next, RoundRecord, Step
 from lamplighter.steps import perform, run_round
+from lamplighter.strategies.distinct import Distinct
 from tests.campaigns import write_campaign, write_pool
 
 RANDOM = {"strategy": "random", "share": 0.25}
@@ -131,6 +133,75 @@ def test_a_batch_larger_than_the_pool_takes_all_once(tmp_path: Path, around: dic
     assert record.select is not None
     assert record.select.rows == len({row["id"] for row in rows_of(driver, record)}) == 420
     assert "5000 rows were wanted, the pool had 420 left" in record.select.notices
+
+
+def copies(folder: Path, dims: int) -> dict[int, int]:
+    """Write a pool in which every vector stands four times; give the vector's number of every id."""
+    write_pool(folder)
+    draws = np.random.default_rng(0)
+    which = draws.permutation(np.repeat(np.arange(150), 4))
+    x = draws.normal(size=(150, dims)).astype(np.float32)[which]
+    for path in (folder / "pool").iterdir():
+        path.unlink()
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), dims)
+    columns = {f"x{i}": pa.array(x[:, i]) for i in range(dims)}
+    shown = pa.array(["nothing"] * 600)
+    table = pa.table({"id": np.arange(1000, 1600), "embedding": vectors, "text": shown, **columns})
+    pq.write_table(table, folder / "pool" / "copies.parquet", row_group_size=100)
+    return dict(zip(range(1000, 1600), which.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("dims", [4, 20], ids=["few dimensions", "many dimensions"])
+def test_no_copy_of_a_picked_or_labelled_row_is_asked_about(tmp_path: Path, dims: int) -> None:
+    vector = copies(tmp_path, dims)
+    driver = driver_of(tmp_path, evaluation={"holdout": 20}, mix=[RANDOM])
+    seen = list[int]()
+    for _ in range(3):
+        record = one_round(driver)
+        seen += [vector[row["id"]] for row in rows_of(driver, record)]
+        assert record.select is not None
+        assert int(record.select.facts["near_duplicates_skipped"]) > 0
+        assert not any("near-duplicates" in told for told in record.select.notices)
+    assert len(set(seen)) == len(seen) == 60
+
+
+def test_copies_of_all_that_is_left_are_asked_about_and_it_is_said(tmp_path: Path) -> None:
+    copies(tmp_path, 20)
+    driver = driver_of(tmp_path, evaluation={"holdout": 20}, batch_size=200)
+    record = one_round(driver)
+    assert record.select is not None
+    assert record.select.rows == 200
+    assert "rows are near-duplicates of others or of labelled rows" in record.select.notices[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "skips"),
+    [
+        ({}, True),
+        ({"near_duplicates": False}, False),
+        ({"near_duplicates": {"distance": 0.3}}, True),
+        ({"strategy": "random"}, False),
+        ({"strategy": "random", "near_duplicates": True}, True),
+        ({"strategy": "random", "mix": [{"strategy": "margin", "share": 0.5}]}, True),
+        ({"pool": {"url": "pool", "features": ["x0", "x1"]}}, False),
+        ({"pool": {"url": "pool", "features": ["x0", "x1"]}, "near_duplicates": True}, True),
+    ],
+)
+def test_where_near_duplicates_are_skipped(tmp_path: Path, changes: dict[str, Any], skips: bool) -> None:
+    copies(tmp_path, 4)
+    strategy, cold = (driver := driver_of(tmp_path, **changes)).strategy, driver.cold_start
+    assert isinstance(strategy, Distinct) == skips
+    assert isinstance(cold, Distinct) == (skips or changes.get("strategy") == "random")
+    if isinstance(strategy, Distinct):
+        assert strategy.distance == driver.campaign.near_duplicates.distance
+
+
+def test_columns_of_a_table_are_compared_where_the_campaign_says_so(tmp_path: Path) -> None:
+    vector = copies(tmp_path, 4)
+    pool = {"url": "pool", "features": ["x0", "x1", "x2", "x3"]}
+    driver = driver_of(tmp_path, pool=pool, near_duplicates=True)
+    seen = [vector[row["id"]] for _ in range(2) for row in rows_of(driver, one_round(driver))]
+    assert len(set(seen)) == len(seen) == 40
 
 
 def test_what_is_around_a_strategy_is_frozen_with_the_scan(tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ def found(x: F32, labelled: F32, distance: float, *, wanted: int, embedding: boo
     return distinct(rows, at, taken, wanted=wanted, generator=np.random.default_rng(0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     kind=st.tuples(st.booleans(), st.sampled_from([0.0, 0.05, 0.3])),
-    distance=st.sampled_from([0.0, 0.003, 0.1]),
+    distance=st.sampled_from([0.0, 0.01, 0.1]),
     wanted=st.sampled_from([1, 30, 10_000]),
     seed=st.integers(0, 3),
 )
