@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from lamplighter.labelers.base import Labeler
 from lamplighter.labelers.files import Files
+from lamplighter.labelers.function import Function
+from lamplighter.labelers.http_service import HttpService
+from lamplighter.labelers.llm import Llm
 from lamplighter.labelers.simulated import Simulated
 from lamplighter.registry import Registry
 
 LABELERS: Registry[Labeler] = Registry(
-    "labeler", {"simulated": Simulated, "files": Files}, "lamplighter.labelers"
+    "labeler",
+    {"simulated": Simulated, "files": Files, "function": Function, "http": HttpService, "llm": Llm},
+    "lamplighter.labelers",
 )

@@ -66,7 +66,7 @@ def unguarded(cell: str) -> str:
 
 def _row(batch: Batch, row: BatchRow, show_prediction: bool) -> dict[str, Any]:
     """Give the cells of a row; its purpose and rank stay here, so that all rows look alike."""
-    shown = {_free_name(name): _plain(value) for name, value in row.display.items()}
+    shown = {_free_name(name): plain(value) for name, value in row.display.items()}
     if show_prediction:
         shown["predicted"] = row.predicted
         shown["confidence"] = round(max(row.proba), 4) if row.proba else None
@@ -92,16 +92,16 @@ def _cell(name: str, value: Any) -> str:
     return safe_cell(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Give a display value as JSON can say it."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, bytes):
         return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

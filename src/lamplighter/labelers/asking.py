@@ -1,0 +1,146 @@
+"""What labelers share that answer by themselves: a function, a service, a language model.
+
+Dispatch keeps the batch's rows in the store and asks nobody. The collect of a later round asks about
+every row that no page of answers holds, chunk by chunk, newest batch first, and keeps each chunk's
+answers at once; whatever dies when, only chunks without a page are asked again, and about the very
+same rows. A chunk whose answer was under way when the driver died is repeated; nobody can do better
+than to repeat it under the same idempotency key, which http and llm do.
+
+A chunk that fails stays outstanding for the next collect and is reported. After `PATIENCE` outages in
+a row the rest is not tried any more. When of the newest batch not one row was answered, collecting
+fails, so that a dead service does not use up rounds.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+from lamplighter.errors import LabelerError, unknown
+from lamplighter.labelers.base import (
+    Annotation,
+    Batch,
+    Collected,
+    Cursor,
+    Desk,
+    Labeler,
+    Problem,
+    Status,
+    Ticket,
+)
+from lamplighter.labelers.questions import Ask, Work
+from lamplighter.labelers.session import Session
+from lamplighter.labelers.shelf import Answer, Page, Row, Shelf, first_answers
+
+_SHORTEST_SECRET = 4  # blotting out shorter values would garble ordinary text
+
+
+class Automated(Labeler):
+    """A labeler that is asked when answers are collected. Subclasses say how.
+
+    Attributes
+    ----------
+    name
+        Registered name.
+    batch_rows
+        Rows that are asked about together, and kept on one page.
+    show_prediction
+        Whether rows are sent with the model's guess.
+    """
+
+    name: ClassVar[str]
+    batch_rows: int
+    show_prediction: bool
+
+    @property
+    def answers_by_itself(self) -> bool:
+        """Without people there is nothing to wait for."""
+        return True
+
+    @property
+    def questions_at_once(self) -> int:
+        """How many questions may be under way."""
+        return 1
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must be in no message and no file."""
+        return ()
+
+    @property
+    @abstractmethod
+    def answers_as(self) -> str:
+        """Who answered: the annotator's name."""
+
+    @abstractmethod
+    def asking(self, work: Work) -> AbstractContextManager[Ask]:
+        """Open what asks; it raises Unanswered, or LabelerError where no question can succeed."""
+
+    def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
+        """Keep the batch's rows; raises LabelerError if that batch had other rows before."""
+        key = Shelf(desk.store, self.name).put_batch(batch)
+        return Ticket(batch.id, batch.round, batch.created_at, len(batch.rows), {"key": key})
+
+    def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
+        """Ask about the rows of earlier rounds that have no answer yet, and give all answers.
+
+        Raises
+        ------
+        LabelerError
+            No row of the newest batch was answered, or none can be as things stand.
+        """
+        due = [ticket for ticket in tickets if since.round > ticket.round]
+        shelf = Shelf(desk.store, self.name)
+        before = shelf.pages(due)
+        session = Session(self, Work(desk, shelf, before), since.round)
+        session.ask_about(due)
+        pages = sorted([*before, *session.pages], key=lambda page: page.key)
+        if due and session.failures:
+            self._check_alive(max(due, key=lambda ticket: ticket.round), pages, session.failures[0])
+        read = list(first_answers(pages))
+        heard = [(page, said) for page, said in read if page.answered.round == since.round]
+        return Collected(
+            [_annotation(page, said, self.name) for page, said in read],
+            [*_no_classes(heard, desk.classes), *session.problems],
+        )
+
+    def _check_alive(self, newest: Ticket, pages: Sequence[Page], why: Problem) -> None:
+        if not any(page.answered.batch == newest.batch for page in pages):
+            raise LabelerError(
+                f"labeler '{self.name}' answered none of the {newest.rows} rows of batch '{newest.batch}': "
+                f"{why.where}: {why.what}; put it right and run again, nothing is lost"
+            )
+
+    def scrubbed(self, text: str) -> str:
+        """Give a text without the labeler's secrets."""
+        for secret in sorted((s for s in self.secrets if len(s) >= _SHORTEST_SECRET), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def shown(self, row: Row) -> Row:
+        """Give a row as it is sent."""
+        return row if self.show_prediction else {"id": row["id"], "display": row["display"]}
+
+
+def _annotation(page: Page, answer: Answer, labeler: str) -> Annotation:
+    return Annotation(
+        id=answer.id,
+        label=answer.label,
+        annotator=page.answered.annotator,
+        labeler=labeler,
+        created_at=page.answered.answered_at,
+        lead_time_s=page.answered.seconds,
+        status=Status.ABSTAINED if answer.label is None else Status.LABELLED,
+        source=page.key,
+        confidence=answer.confidence,
+    )
+
+
+def _no_classes(heard: Sequence[tuple[Page, Answer]], classes: Sequence[str]) -> Iterator[Problem]:
+    """Report what is no class, in the round that heard it: the row is not asked again."""
+    for page, answer in heard:
+        if answer.said is not None:
+            what = f"{unknown('class', answer.said, classes)}; the row is taken as abstained"
+            yield Problem(f"{page.key}, row {answer.id!r}", what)

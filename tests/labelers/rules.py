@@ -1,0 +1,92 @@
+"""Functions as users write them, for the function labeler."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from os import getcwd
+from typing import Any
+
+import numpy as np
+
+from tests.labelers.service import label_of
+
+Rows = list[dict[str, Any]]
+#: The rows of every call, since the tests last cleared it.
+calls: list[Rows] = []
+NOT_A_FUNCTION = 7
+passed_on = getcwd
+
+
+def agree(rows: Rows, classes: Sequence[str]) -> list[str]:
+    calls.append(rows)
+    return [label_of(row["id"]) for row in rows]
+
+
+def in_any_form(rows: Rows, classes: Sequence[str]) -> Iterator[Any]:
+    forms: list[Any] = [
+        None,
+        np.str_("dog"),
+        {"label": "cat", "confidence": np.float32(0.5)},
+        {"label": None, "confidence": 0.1},
+        {"label": "eel"},
+        "dgo",
+    ]
+    return iter(forms[: len(rows)])
+
+
+def one_short(rows: Rows, classes: Sequence[str]) -> list[str]:
+    return ["cat"] * (len(rows) - 1)
+
+
+def one_text(rows: Rows, classes: Sequence[str]) -> str:
+    return "cat"
+
+
+def nothing(rows: Rows, classes: Sequence[str]) -> None:
+    return None
+
+
+def a_number(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    return [1] * len(rows)
+
+
+def too_sure(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    return [{"label": "cat", "confidence": 1.5}] * len(rows)
+
+
+def sure_in_words(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    return [{"label": "cat", "confidence": "0.5"}] * len(rows)
+
+
+def fails(rows: Rows, classes: Sequence[str]) -> list[str]:
+    calls.append(rows)
+    raise ZeroDivisionError("no luck")
+
+
+def fails_at_105(rows: Rows, classes: Sequence[str]) -> list[str]:
+    calls.append(rows)
+    if any(row["id"] == 105 for row in rows):
+        raise ValueError("105 is odd")
+    return [label_of(row["id"]) for row in rows]
+
+
+def spoils_its_rows(rows: Rows, classes: Sequence[str]) -> list[str]:
+    ids = [row.pop("id") for row in rows]
+    return [label_of(row_id) for row_id in ids]
+
+
+def dies_at_110(rows: Rows, classes: Sequence[str]) -> list[str]:
+    if any(row["id"] == 110 for row in rows):
+        os._exit(9)
+    return agree(rows, classes)
+
+
+def says_what_it_is_given(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    return [{"label": row["predicted"], "confidence": max(row["proba"])} for row in rows]
+
+
+def classify(rows: Rows, classes: Sequence[str]) -> list[str]:
+    """Label the fruit of tests/campaigns.py by a model that knows nothing: the first class."""
+    calls.append(rows)
+    return [classes[row["id"] % len(classes)] for row in rows]
