@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from lamplighter.backtest.comparison import DECIMALS, LEVEL, Quantity, seeds_nee
 from lamplighter.backtest.curves import Curves, curves
 from lamplighter.backtest.evidence import Evidence, seeds
 from lamplighter.backtest.means import SHARE, Bounds, Mean
+from lamplighter.backtest.notices import gathered
 from lamplighter.backtest.reaching import Reach, reach
 from lamplighter.backtest.recommendation import Recommendation, recommend
 from lamplighter.backtest.runs import TIMED, PairedRuns, Run, Setting
@@ -153,7 +153,11 @@ class Outcome:
     @cached_property
     def notices(self) -> list[str]:
         """Give what a reader should know beside the numbers."""
-        return [*self._about_evidence(), *self._about_range(), *self._from_runs()]
+        return [
+            *self._about_evidence(),
+            *self._about_range(),
+            *gathered(self.runs.compared, len(self.runs.seeds)),
+        ]
 
     def _about_evidence(self) -> list[str]:
         said = []
@@ -184,15 +188,6 @@ class Outcome:
         return [
             f"Compared from {low:,.0f} to {high:,.0f} labels, the range that all runs cover; "
             f"some go from {first:,} or to {last:,}."
-        ]
-
-    def _from_runs(self) -> list[str]:
-        said = Counter(
-            (run.strategy, notice) for run in self.runs.compared for notice in dict.fromkeys(run.notices)
-        )
-        return [
-            f"{name}: {notice} ({runs} of {len(self.runs.seeds)} runs)"
-            for (name, notice), runs in said.items()
         ]
 
 
