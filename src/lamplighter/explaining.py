@@ -98,4 +98,5 @@ def _verdict(picks: list[dict[str, Any]], annotations: int) -> str:
     if pick["purpose"] == "holdout":
         return f"round {pick['round']}: a random row of the holdout, for evaluation only"
     why = "before there was a model" if pick["purpose"] == "seed" else f"rank {pick['rank']} by its score"
-    return f"round {pick['round']}: picked by strategy '{pick['strategy']}', {why}"
+    who = pick.get("picked_by", pick["strategy"])  # the strategy, or that of a share of the batch
+    return f"round {pick['round']}: picked by strategy '{who}', {why}"

@@ -16,6 +16,7 @@ from lamplighter.checking import check
 from lamplighter.config import load
 from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError, UnknownClass, UnknownName
+from lamplighter.explaining import explain
 from lamplighter.rounds import Next, RoundRecord, Step
 from lamplighter.steps import perform, run_round
 from lamplighter.strategies.distinct import Distinct
@@ -60,6 +61,8 @@ def test_a_mixture_says_whose_each_row_is(tmp_path: Path) -> None:
     record = one_round(driver)
     rows = rows_of(driver, record)
     assert "picked_by" not in rows_of(driver, first)[0]
+    chance = next(row["id"] for row in rows if row["picked_by"] == "random")
+    assert "picked by strategy 'random'" in explain(driver, str(chance))["verdict"]
     assert Counter(row["picked_by"] for row in rows) == {"margin": 10, "random": 5, "power_margin": 5}
     assert {row["picked_by"] for row in rows[:4]} == {"margin", "random", "power_margin"}
     assert all((row["power_weight"] is None) == (row["picked_by"] != "power_margin") for row in rows)
