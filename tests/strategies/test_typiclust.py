@@ -94,7 +94,7 @@ def test_without_labels_every_heap_gives_its_most_typical_row_largest_first() ->
     assert [heap[i] for i in ids] == [0, 1, 2, 3, 4]
     for i in ids:
         members = np.flatnonzero(heap == heap[i])
-        assert i == members[_crowding(x[members], 20).argmin()]
+        assert i == members[_crowding(x[members], 5).argmin()]
     assert choice.facts == {"clusters": 5, "uncovered": 0}
 
 

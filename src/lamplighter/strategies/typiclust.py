@@ -30,9 +30,9 @@ class TypiClust(Strategy):
     after the other: of the clusters with the fewest labelled and picked rows, the one with most rows of
     the sample gives its row of highest typicality not yet picked::
 
-        typicality = 1 / mean distance to the nearest 20 rows of the cluster
+        typicality = 1 / mean distance to the nearest `neighbours` rows of the cluster
 
-    Clusters of less than 5 rows give none until all others are empty. When every cluster is covered, those
+    Clusters of less than `smallest` rows give none until all others are empty. When every cluster is covered, those
     with the fewest go on.
 
     O(n) time in the scan, no model needed; then O(m K D) a pass for m rows in the sample and K clusters,
@@ -47,17 +47,19 @@ class TypiClust(Strategy):
     clusters
         The most clusters.
     neighbours
-        Nearest rows of the same cluster that make a row typical.
+        Nearest rows of the same cluster that make a row typical. The paper takes 20; with the small
+        clusters of later rounds 5 gave better curves (docs/label-efficiency.md).
     smallest
-        Rows of the sample below which a cluster is taken for noise.
+        Rows of the sample below which a cluster is taken for noise. The paper takes 5, which loses rare
+        classes: the default takes none for noise.
     passes
         The most passes of k-means.
     """
 
     sample: int = 10_000
     clusters: int = 500
-    neighbours: int = 20
-    smallest: int = 5
+    neighbours: int = 5
+    smallest: int = 1
     passes: int = 10
 
     requires = frozenset({Output.EMBEDDING})
