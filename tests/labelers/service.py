@@ -41,7 +41,7 @@ class Act:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     piece_s: float = 0.0  #: seconds before each byte of the body
-    cut: bool = False  #: close the connection without an answer
+    cut: bool = False  #: close the connection after what was said, if anything
 
 
 Reply = Callable[[Seen], Act]
@@ -107,12 +107,13 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
         act = self.server.service.act(Seen(self.path, dict(self.headers), json.loads(data)))
         self.server.service.closing.wait(act.delay_s)
-        if act.cut:
+        if act.cut and not act.body:
             self.close_connection = True
             return
         self.send_response(act.status)
@@ -120,6 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self._write(act)
+        self.close_connection |= act.cut
 
     def _write(self, act: Act) -> None:
         pieces = [bytes([sign]) for sign in act.body] if act.piece_s else [act.body]
