@@ -242,7 +242,7 @@ def test_table_columns_are_compared_in_their_own_units() -> None:
 def test_few_dimensions_leave_no_room_to_be_unlike() -> None:
     strategy = Distinct(STRATEGIES.build("margin"))
     assert strategy.near(told(5), 15) == 0
-    assert strategy.near(told(5), 16) == 0.01
+    assert strategy.near(told(5), 16) == 0.001
     assert strategy.near(told(5, embedding=False), 3) == 0.01
     assert Distinct(STRATEGIES.build("margin"), 0.3).near(told(5), 2) == 0.3
 

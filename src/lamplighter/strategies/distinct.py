@@ -20,7 +20,7 @@ from lamplighter.strategies.base import (
     Strategy,
     require,
 )
-from lamplighter.strategies.near import EXACT, distinct, places
+from lamplighter.strategies.near import EXACT, centred, distinct, places
 from lamplighter.strategies.parts import NONE, appended, picks_of
 
 #: Near-duplicates that the lists have room for, for each row of the batch.
@@ -28,20 +28,21 @@ _ROOM = 3
 #: How often picks of several lists that are near one another are replaced.
 _ATTEMPTS = 8
 #: What counts as near unless told, and in how many dimensions of an embedding; in fewer only copies do.
-_NEAR, _DIMENSIONS = 0.01, 16
+_NEAR, _DIMENSIONS = 0.001, 16
 
 
 @dataclass(frozen=True)
 class Distinct(Strategy):
     """Let any strategy choose, but from rows that are not nearly the same as a picked or a labelled one.
 
-    The distance of two rows of an embedding is::
+    The distance of two rows of an embedding, seen from the mean of the shortlist, is::
 
         |x - y|^2 / (2 |x| |y|)        1 - cos(x, y) where they are equally long, more where they are not
 
     and of two rows of table columns the root mean square of their differences, in standard deviations.
-    At 0.01 an embedding is moved by 14% of its length: copies with noise, re-encoded pictures, texts with
-    another time stamp, but hardly ever two things that deserve two labels.
+    Seen from 0, rows that share a direction would all be near each other, as pixels and counts are. At
+    0.001 a row is moved by 4% of its length: a copy with a little noise, but not a similar row. Wider than
+    that, rows that deserve two labels are lost where features are few or coarse, and batches get worse.
 
     Every list that the scan keeps is gone through from its best row on. Rows nearer than `distance` to a
     row kept before or a labelled one are skipped, until as many are kept as the inner strategy wants;
@@ -65,7 +66,7 @@ class Distinct(Strategy):
     inner
         Any strategy.
     distance
-        The largest at which two rows are near, 0 for copies alone. None for 0.01; but for embeddings of
+        The largest at which two rows are near, 0 for copies alone. None for 0.001; but for embeddings of
         less than 16 dimensions, in which every row has a neighbour, for copies alone.
     """
 
@@ -134,7 +135,7 @@ class _Search:
 
     def __init__(self, strategy: Distinct, shortlist: Shortlist, context: Context) -> None:
         self.inner, self.shortlist, self.context = strategy.inner, shortlist, context
-        x, labelled = shortlist.embedding, context.labelled
+        x, labelled = centred(context, shortlist.embedding, context.labelled)
         self.rows, self.labelled = places(context, x, labelled, strategy.near(context, x.shape[1]))
         lanes = self.inner.lanes(context.at_scan())
         self.sizes = np.repeat([lane.rows for lane in lanes], [lane.groups for lane in lanes])

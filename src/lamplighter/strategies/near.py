@@ -82,6 +82,14 @@ class Places:
         )
 
 
+def centred(context: Context, x: F32, taken: F32) -> tuple[F32, F32]:
+    """Move the origin of an embedding to the mean of `x`; columns of a table are standardised anyway."""
+    if not context.embedding or not len(x):
+        return x, taken
+    mean = x.mean(axis=0, dtype=np.float64)
+    return (x - mean).astype(np.float32), (taken - mean).astype(np.float32) if len(taken) else taken
+
+
 def places(context: Context, x: F32, taken: F32, distance: float) -> tuple[Places, Places]:
     """Give rows, and rows taken before them, as points of the geometry that the features have.
 
