@@ -17,6 +17,7 @@ from lamplighter.strategies.facility_location import FacilityLocation
 from lamplighter.strategies.gradient_length import ExpectedGradientLength
 from lamplighter.strategies.k_center import KCenter
 from lamplighter.strategies.mmr import Mmr
+from lamplighter.strategies.novel import Novel
 from lamplighter.strategies.power import PowerEntropy, PowerMargin
 from lamplighter.strategies.rare import ClassMargin, RareClass
 from lamplighter.strategies.representative import Representative
@@ -46,6 +47,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "typiclust": TypiClust,
         "rare_class": RareClass,
         "class_margin": ClassMargin,
+        "novel": Novel,
         "representative": Representative,
     },
     "lamplighter.strategies",

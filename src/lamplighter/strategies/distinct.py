@@ -29,6 +29,8 @@ _ROOM = 3
 _ATTEMPTS = 8
 #: What counts as near unless told, and in how many dimensions of an embedding; in fewer only copies do.
 _NEAR, _DIMENSIONS = 0.001, 16
+#: The same between rows of table columns, in standard deviations.
+_NEAR_COLUMNS = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Distinct(Strategy):
     inner
         Any strategy.
     distance
-        The largest at which two rows are near, 0 for copies alone. None for 0.001; but for embeddings of
+        The largest at which two rows are near, 0 for copies alone. None for 0.001, of columns 0.01; but for embeddings of
         less than 16 dimensions, in which every row has a neighbour, for copies alone.
     """
 
@@ -101,7 +103,9 @@ class Distinct(Strategy):
         """Give the largest distance at which two rows of so many features are near."""
         if self.distance is not None:
             return self.distance
-        return 0.0 if context.embedding and dimensions < _DIMENSIONS else _NEAR
+        if not context.embedding:
+            return _NEAR_COLUMNS
+        return _NEAR if dimensions >= _DIMENSIONS else 0.0
 
     def lanes(self, context: Context) -> tuple[Lane, ...]:
         """Keep the inner strategy's lists, with room for near-duplicates."""

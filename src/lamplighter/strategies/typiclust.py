@@ -32,8 +32,8 @@ class TypiClust(Strategy):
 
         typicality = 1 / mean distance to the nearest `neighbours` rows of the cluster
 
-    Clusters of less than `smallest` rows give none until all others are empty. When every cluster is covered, those
-    with the fewest go on.
+    Clusters of less than `smallest` rows give none until all others are empty. When every cluster is
+    covered, those with the fewest go on.
 
     O(n) time in the scan, no model needed; then O(m K D) a pass for m rows in the sample and K clusters,
     and O(m^2 D / K) for typicality where clusters are alike in size. Memory: a few copies of the m + l
