@@ -94,6 +94,12 @@ class Llm(Automated):
 
     def __post_init__(self) -> None:
         text("model", self.model)
+        if not isinstance(self.api_key, str):
+            raise ConfigError("api_key must be a text: write ${NAME}, and put the key into that variable")
+        if not isinstance(self.examples, str | list | tuple):
+            raise ConfigError(
+                f"examples is {self.examples!r}; allowed: a list of rows, or a file of JSON lines"
+            )
         check_line(self.base_url, self.headers)
         for name in ("votes", "parallel", "batch_rows"):
             whole(name, getattr(self, name), 1)

@@ -174,5 +174,6 @@ def _as_class(said: str, classes: Sequence[str]) -> str | None:
 def _mentioned(text: str, classes: Sequence[str]) -> str | None:
     # Longest first, so that "not spam" does not count as "spam" too.
     names = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
-    found = {match.casefold() for match in re.findall(rf"(?<!\w)(?:{names})(?!\w)", text, re.IGNORECASE)}
-    return _as_class(found.pop(), classes) if len(found) == 1 else None
+    words = re.findall(rf"(?<!\w)(?:{names})(?!\w)", text, re.IGNORECASE)
+    found = {_as_class(word, classes) for word in words}
+    return found.pop() if len(found) == 1 else None
