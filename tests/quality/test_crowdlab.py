@@ -139,6 +139,7 @@ def test_where_the_model_has_no_opinion_the_votes_decide_alone() -> None:
     p = np.array([[0.9, 0.1], [np.nan, np.nan], [0.1, 0.9], [0.6, 0.4]])
     found = crowdlab(answers, p)
     w, right = found.trust.annotator, found.trust.right
+    assert found.trust.model == pytest.approx(sqrt(3))  # right wherever it has an opinion
     expected = ((w[0] + w[1]) * right + w[2] * (1 - right)) / w.sum()
     assert found.consensus.confidence[1] == pytest.approx(expected)
     without = crowdlab(answers, np.full((4, 2), np.nan))

@@ -98,20 +98,16 @@ def agreement_with_others(answers: Answers) -> F64:
     Where t classes tie among the others, agreeing with one of them counts 1/t: what a tie broken at
     random would bring. 0 where nobody else voted (see `Answers.shared`).
     """
-    counts = answers.counts
+    counts, row = answers.counts, answers.row
     most = counts.max(axis=1, keepdims=True, initial=0)
-    leaders = np.count_nonzero(counts == most, axis=1)
-    below = np.where(counts == most, -1, counts)
-    next_most = below.max(axis=1, initial=-1)
-    next_leaders = np.count_nonzero(below == next_most[:, None], axis=1)
-    own = counts[answers.row, answers.label]
-    leads, row = own == most[answers.row, 0], answers.row
-    alone = leads & (leaders[row] == 1)
-    # The most votes that the others gave to another class, and to how many classes they gave so many.
-    rival = np.where(alone, next_most[row], most[row, 0])
-    rivals = np.where(alone, next_leaders[row], leaders[row] - leads)
-    agrees = np.where(own - 1 > rival, 1.0, np.where(own - 1 == rival, 1 / (rivals + 1), 0.0))
-    return np.where(answers.shared, agrees, 0.0)
+    lower = np.where(counts == most, -1, counts)
+    rival = lower.max(axis=1, initial=-1)
+    rivals = np.count_nonzero(lower == rival[:, None], axis=1)
+    own = counts[row, answers.label]
+    # Without the own vote its class can lead or tie only if with it it led alone.
+    leads = (own == most[row, 0]) & (np.count_nonzero(counts == most, axis=1)[row] == 1)
+    agrees = np.where(own - 1 > rival[row], 1.0, np.where(own - 1 == rival[row], 1 / (rivals[row] + 1), 0.0))
+    return np.where(answers.shared & leads, agrees, 0.0)
 
 
 def below(
