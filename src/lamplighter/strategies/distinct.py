@@ -68,8 +68,8 @@ class Distinct(Strategy):
     inner
         Any strategy.
     distance
-        The largest at which two rows are near, 0 for copies alone. None for 0.001, of columns 0.01; but for embeddings of
-        less than 16 dimensions, in which every row has a neighbour, for copies alone.
+        The largest at which two rows are near, 0 for copies alone. None for 0.001, of columns 0.01; but for
+        embeddings of less than 16 dimensions, in which every row has a neighbour, for copies alone.
     """
 
     inner: Strategy
