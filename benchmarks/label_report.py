@@ -165,8 +165,10 @@ def _parity(results: Sequence[Result]) -> str:
                 below.append(f"{ours} against {peer} on {result.case.name} ({value:+.4f} ± {error:.4f})")
         if any(cells):
             rows.append([f"`{ours}`", peer, *cells])
+    count = sum(1 for row in rows for cell in row[2:] if cell)
     said = (
-        f"Below by more than two standard errors: {'; '.join(below)}."
+        f"Below by more than two standard errors: {'; '.join(below)}. Of {count} such differences between "
+        f"equal strategies {count * 0.0228:.1f} would be, by chance."
         if below
         else "No strategy of ours is below the peer's by more than two standard errors on any set."
     )

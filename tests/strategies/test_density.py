@@ -28,7 +28,8 @@ from lamplighter.testing.strategy_round import block, context, prepared
 from tests.scan.pools import MemoryPool
 
 VARIANTS = {
-    "entropy": InformationDensity(),
+    "entropy": InformationDensity("entropy", beta=1.0),
+    "default": InformationDensity(),
     "margin": InformationDensity("margin", beta=2.5),
     "committee": InformationDensity("vote_entropy"),
     "none": InformationDensity("none", beta=0.5),

@@ -45,14 +45,16 @@ class InformationDensity(Strategy):
     Attributes
     ----------
     uncertainty
-        What u is: "margin", "entropy", "least_confidence"; of a committee "vote_entropy",
+        What u is: "least_confidence", "entropy", "margin" (which is near 1 on many rows of an early
+        model, so that the density alone decides); of a committee "vote_entropy",
         "soft_vote_entropy", "consensus_kl", "max_disagreement"; or "none" for 1, which needs no model.
     beta
-        How much the density counts, at least 0, which leaves the uncertainty alone.
+        How much the density counts, at least 0, which leaves the uncertainty alone. The paper takes 1;
+        0.5 gave better curves (docs/label-efficiency.md).
     """
 
-    uncertainty: str = "margin"
-    beta: float = 1.0
+    uncertainty: str = "least_confidence"
+    beta: float = 0.5
     mean: tuple[float, ...] = field(default=(), init=False, repr=False)
     rows: int = field(default=0, init=False, repr=False)
 
