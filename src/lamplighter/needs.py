@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) -> None:
-    """Compare what strategies read with what the campaign's learner and committee give.
+    """Compare what strategies read with what the campaign's learner, committee and pool give.
 
     Parameters
     ----------
     campaign
-        Its learner and its committee are looked at.
+        Its learner, its committee and its features are looked at.
     strategies
         Each with the name that the message is to give.
 
@@ -35,6 +35,7 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
     for name, strategy in strategies:
         _check_committee(campaign, name, strategy)
         _check_last_layer(campaign, name, strategy)
+        _check_embedding(campaign, name, strategy)
 
 
 def _check_committee(campaign: Campaign, name: str, strategy: Strategy) -> None:
@@ -53,4 +54,13 @@ def _check_last_layer(campaign: Campaign, name: str, strategy: Strategy) -> None
             f"strategy '{name}' needs last_layer, which {campaign.learner.name.rpartition('.')[2]} does not "
             "give; use a linear model (LogisticRegression, or SGDClassifier with loss: log_loss) or "
             "MLPClassifier"
+        )
+
+
+def _check_embedding(campaign: Campaign, name: str, strategy: Strategy) -> None:
+    if strategy.embedding_only and not isinstance(campaign.pool.features, str):
+        raise ConfigError(
+            f"strategy '{name}' compares directions, but pool.features names {len(campaign.pool.features)} "
+            "columns, whose zero and units are arbitrary; use cluster_margin or cluster_representatives, "
+            "which scale columns, or store an embedding in one vector column"
         )

@@ -149,6 +149,14 @@ class TestWhatIsMissing:
             assert "strategy 'expected_gradient_length' needs last_layer" in refused
             assert "which RandomForestClassifier does not give; use a linear model" in refused
 
+    def test_one_vector_column(self, tmp_path: Path) -> None:
+        pool = {"url": "pool", "features": ["a", "b"]}
+        mixed = [{"strategy": "information_density", "share": 0.2}]
+        for changes in ({"strategy": "information_density"}, {"mix": mixed}):
+            for refused in refusals(tmp_path, pool=pool, **changes):
+                assert "strategy 'information_density' compares directions" in refused
+                assert "names 2 columns" in refused
+
     def test_a_right_learner_in_the_committee(self, tmp_path: Path) -> None:
         wrong = [LOGISTIC, "sklearn.linear_model.LogisticRegresion"]
         for refused in refusals(tmp_path, strategy="vote_entropy", committee=wrong):

@@ -1,4 +1,4 @@
-"""Every strategy in rounds of a real campaign: a whole batch, what it found out on record, none asked twice."""
+"""Every strategy in rounds of a real campaign: whole batches, its findings on record, no row asked twice."""
 
 from __future__ import annotations
 

@@ -206,6 +206,11 @@ class Strategy(ABC):
         """The shortlist holds so many rows for each row of the batch."""
         return 1
 
+    @property
+    def embedding_only(self) -> bool:
+        """Whether features that are columns of a table, each with its unit, mean nothing to it."""
+        return False
+
     def check(self, classes: tuple[str, ...]) -> None:
         """Raise UnknownClass if a parameter names a class that the campaign does not have."""
         return None

@@ -63,6 +63,8 @@ class InformationDensity(Strategy):
         within = 0 <= self.beta < np.inf
         require(within, f"beta is {self.beta!r}; allowed: finite numbers from 0, 1 is usual")
 
+    embedding_only = True
+
     @property
     def requires(self) -> frozenset[Output]:
         """The features, and what the uncertainty is made of."""
