@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,6 +22,7 @@ import pyarrow as pa
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Block, Strategy
 from lamplighter.testing.contract import Case, hold
+from lamplighter.testing.elsewhere import scores_elsewhere
 from lamplighter.testing.strategy_round import (
     BATCH,
     ROWS,
@@ -36,11 +34,6 @@ from lamplighter.testing.strategy_round import (
     rows_of,
     shortlist,
     split,
-)
-
-_CHILD = (
-    "import pickle, sys; strategy, block = pickle.load(sys.stdin.buffer); "
-    "sys.stdout.buffer.write(b''.join(lane.score.tobytes() for lane in strategy.rank(block)))"
 )
 
 
@@ -147,17 +140,8 @@ def pickles_by_reference(strategy: Strategy) -> None:
     """A fresh interpreter in another folder loads the strategy and gives the same scores."""
     ready, whole = prepared(strategy), block()
     hold(pickle.loads(pickle.dumps(ready)) is not None, "cannot be pickled")  # noqa: S301 - our own bytes
-    with tempfile.TemporaryDirectory() as elsewhere:
-        child = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=pickle.dumps((ready, whole)),
-            capture_output=True,
-            cwd=elsewhere,
-            check=False,
-        )
-    hold(child.returncode == 0, f"the other interpreter failed: {child.stderr.decode(errors='replace')}")
     expected = b"".join(lane.score.tobytes() for lane in ready.rank(whole))
-    hold(child.stdout == expected, "the other interpreter gave other scores")
+    hold(scores_elsewhere(ready, whole) == expected, "the other interpreter gave other scores")
 
 
 def a_large_batch_takes_all(strategy: Strategy) -> None:
