@@ -14,8 +14,8 @@ from lamplighter.cli import interrupts
 
 interrupts.SECONDS = 0.2
 interrupts.end_soon_when_interrupted()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     {afterwards}

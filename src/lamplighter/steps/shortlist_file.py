@@ -17,13 +17,15 @@ _COLUMNS = ("score", "tie", "file", "row_group", "row", "lane")
 def shortlist_table(shortlist: Shortlist) -> Any:
     """Give the table: id, score, tie, file, row_group, row, lane, and each output as a list column."""
     columns = {"id": shortlist.ids} | {name: pa.array(getattr(shortlist, name)) for name in _COLUMNS}
-    for output, values in shortlist.outputs.items():
+    # In the order of the enumeration: that of a set of its members differs from process to process.
+    outputs = {output: shortlist.outputs[output] for output in Output if output in shortlist.outputs}
+    for output, values in outputs.items():
         columns[output.value] = tables.vector_column(
             values.reshape(len(values), int(np.prod(values.shape[1:])))
         )
     table = pa.table(columns)
     # A committee is (m, M, C); its list column is flat, so the shape goes beside it.
-    shapes = {o.value: ",".join(map(str, v.shape[1:])) for o, v in shortlist.outputs.items()}
+    shapes = {o.value: ",".join(map(str, v.shape[1:])) for o, v in outputs.items()}
     return table.replace_schema_metadata(shapes)
 
 
