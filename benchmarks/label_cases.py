@@ -97,28 +97,28 @@ class Case:
         )
 
 
-#: Ours, by what the tables call them, and the registered name.
-OURS: Mapping[str, str] = {
-    "random": "random",
-    "least_confidence": "least_confidence",
-    "margin": "margin",
-    "entropy": "entropy",
-    "power_margin": "power_margin",
-    "vote_entropy": "vote_entropy",
-    "consensus_kl": "consensus_kl",
-    "max_disagreement": "max_disagreement",
-    "expected_gradient_length": "expected_gradient_length",
-    "information_density": "information_density",
-    "facility_location": "facility_location",
-    "mmr": "mmr",
-    "k_center": "k_center",
-    "badge": "badge",
-    "cluster_margin": "cluster_margin",
-    "typiclust": "typiclust",
-    "class_margin": "class_margin",
-    "rare_class": "rare_class",
-    "margin balanced": "margin",
-}
+#: Ours: registered names, some with `balance` around them.
+OURS = (
+    "random",
+    "least_confidence",
+    "margin",
+    "entropy",
+    "power_margin",
+    "vote_entropy",
+    "consensus_kl",
+    "max_disagreement",
+    "expected_gradient_length",
+    "information_density",
+    "facility_location",
+    "mmr",
+    "k_center",
+    "badge",
+    "cluster_margin",
+    "typiclust",
+    "class_margin",
+    "rare_class",
+    "margin balanced",
+)
 #: Ours that know of rare classes.
 AWARE = ("rare_class", "margin balanced")
 SHARE = 0.5
@@ -192,5 +192,5 @@ def picker(name: str, case: Case) -> Picker:
 def _ours(name: str, case: Case) -> Strategy:
     if name == "rare_class":
         return STRATEGIES.build(name, {"rare": case.rare})
-    strategy = STRATEGIES.build(OURS[name])
+    strategy = STRATEGIES.build(name.removesuffix(" balanced"))
     return Balanced(strategy, case.rare, SHARE) if name in AWARE else strategy

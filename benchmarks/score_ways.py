@@ -87,8 +87,7 @@ def job(task: Task, pool: Pool, *, bare: bool = False) -> ScanJob:
 
 def ours(task: Task, pool: Pool, *, bare: bool = False) -> ScanResult:
     """Score the pool in this process, as one worker does."""
-    work = job(task, pool, bare=bare)
-    return scan.merge([scan.scan_shard(work, shard) for shard in pool.shards()], work.lanes)
+    return scan.scan_here(job(task, pool, bare=bare))
 
 
 def batches(pool: Pool) -> Iterator[Any]:

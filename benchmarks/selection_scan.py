@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -52,17 +51,9 @@ def _scorer(strategy: Strategy, main: Model, members: tuple[Model, ...]) -> Any:
 
 
 def _scan(pool: Pool, strategy: Strategy, scorer: Any, rows: tuple[F32, I32]) -> None:
-    shards = pool.shards()
-
-    def run(job: scan.ScanJob) -> scan.ScanResult:
-        return scan.merge([scan.scan_shard(job, shard) for shard in shards], job.lanes)
-
-    def over(function: Callable[..., Any], *args: object) -> Iterable[Any]:
-        return (function(shard, *args) for shard in shards)
-
     context = Context(7, 3, K, pool.manifest.rows, _names(), load=lambda: rows)
-    ready = strategy.prepare(replace(context, survey=PoolSurvey(pool, 7, 3, run, over)))
-    found = run(scan.ScanJob(pool, scorer, ready, strategy.lanes(context), 7, 3)).shortlist
+    ready = strategy.prepare(replace(context, survey=PoolSurvey.here(pool, 7, 3)))
+    found = scan.scan_here(scan.ScanJob(pool, scorer, ready, strategy.lanes(context), 7, 3)).shortlist
     assert len(np.unique(found.row)) > 0
 
 

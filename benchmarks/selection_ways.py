@@ -77,30 +77,12 @@ def ours(name: str, candidates: Candidates, k: int) -> Callable[[], I64]:
     return lambda: strategy.choose(shortlist, context).positions
 
 
-def core_set(candidates: Candidates, k: int) -> Callable[[], I64]:
-    """Give what chooses with scikit-activeml's CoreSet."""
-    from skactiveml.pool import CoreSet  # noqa: PLC0415 - peers are not needed for ours
+def theirs(name: str, candidates: Candidates, k: int) -> Callable[[], I64]:
+    """Give what chooses with a peer, on the probabilities given."""
+    from benchmarks.label_peers import PEERS, PickState  # noqa: PLC0415 - memory that ours must not pay for
 
-    x, y = _with_labelled(candidates)
-    query = CoreSet(random_state=0)
-    return lambda: np.asarray(query.query(x, y, batch_size=k)) - LABELLED
-
-
-def peer_badge(candidates: Candidates, k: int) -> Callable[[], I64]:
-    """Give what chooses with scikit-activeml's Badge, on the probabilities given."""
-    from skactiveml.pool import Badge  # noqa: PLC0415
-
-    from benchmarks.label_peers import _GivenProba  # noqa: PLC0415
-
-    x, y = _with_labelled(candidates)
-    query, model = Badge(random_state=0), _GivenProba(candidates.proba)
-    return lambda: np.unique(np.asarray(query.query(x, y, clf=model, fit_clf=False, batch_size=k)) - LABELLED)
-
-
-def _with_labelled(candidates: Candidates) -> tuple[F32, F64]:
-    x = np.concatenate([candidates.labelled, candidates.x])
-    y = np.concatenate([candidates.labels.astype(float), np.full(len(candidates.x), np.nan)])
-    return x, y
+    state = PickState(candidates.labelled, candidates.labels, candidates.x, candidates.proba, k, seed=0)
+    return lambda: PEERS[name](state)
 
 
 def lazy_greedy(candidates: Candidates, k: int) -> Callable[[], I64]:
@@ -182,8 +164,7 @@ WAYS: Mapping[str, Callable[[Candidates, int], Callable[[], I64]]] = {
         for name in ("facility_location", "k_center", "badge", "mmr", "cluster_margin")
     },
     "plain lazy greedy": lazy_greedy,
-    "scikit-activeml CoreSet": core_set,
-    "scikit-activeml Badge": peer_badge,
+    **{name: partial(theirs, name) for name in ("scikit-activeml CoreSet", "scikit-activeml Badge")},
 }
 OBJECTIVES: Mapping[str, Callable[[Candidates, I64], float]] = {
     "facility_location": cover,

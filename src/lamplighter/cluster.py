@@ -162,11 +162,10 @@ def map_items(client: Any, function: Callable[[T], R], items: Sequence[T]) -> li
     ClusterError
         The cluster lost the work.
     """
-    futures = [client.submit(function, _send(client, item), pure=False) for item in items]
-    with _releasing(futures):
-        for _ in _finished(client, futures):
-            pass
-        return [future.result() for future in futures]
+    sent = [_send(client, item) for item in items]
+    with _releasing(sent):
+        found: dict[int, R] = dict(map_each(client, function, sent))
+    return [found[at] for at in range(len(items))]
 
 
 def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:

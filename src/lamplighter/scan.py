@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import ThreadpoolController
 
 from lamplighter import rng, shortlists
 from lamplighter.arrays import F32, I64, Bools, RowIds
@@ -27,11 +26,12 @@ from lamplighter.scan_lanes import KeptLane, lanes_of
 from lamplighter.scan_result import Rows, Sample, ScanResult, join, merge
 from lamplighter.scan_samples import HashSamples, places
 from lamplighter.strategies.base import Block, Lane, Output, Ranked, Shortlist, Strategy
+from lamplighter.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from lamplighter.pool import Pool, PoolBlock, Shard
 
-__all__ = ["Progress", "Rows", "Sample", "ScanJob", "ScanResult", "join", "merge", "scan_shard"]
+__all__ = ["Progress", "Rows", "Sample", "ScanJob", "ScanResult", "join", "merge", "scan_here", "scan_shard"]
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
     scan = _ShardScan(job)
     reads = job.scorer is not None or Output.EMBEDDING in job.wanted
     # Two BLAS threads would give other last bits than one, and take cores that Dask counts on.
-    with _blas(repr(type(job.scorer))).limit(limits=1, user_api="blas"):
+    with one_blas_thread(repr(type(job.scorer))):
         for block in job.pool.read(shard, features=reads, reuse=True):
             scan.add(block)
     if scan.left_out:
@@ -129,10 +129,9 @@ def scan_shard(job: ScanJob, shard: Shard) -> ScanResult:
     return scan.result()
 
 
-@cache
-def _blas(scorer: str) -> ThreadpoolController:
-    """Find the BLAS libraries in this process, once for each kind of scorer: another may load another."""
-    return ThreadpoolController()
+def scan_here(job: ScanJob) -> ScanResult:
+    """Scan the whole pool in this process, shard after shard."""
+    return merge([scan_shard(job, shard) for shard in job.pool.shards()], job.lanes)
 
 
 class _ShardScan:

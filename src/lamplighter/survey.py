@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from lamplighter import cluster
 from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.progress import tell
-from lamplighter.scan import ScanJob, ScanResult
+from lamplighter.scan import ScanJob, ScanResult, scan_here
 from lamplighter.strategies.base import Block, Lane, MeanDirection, Output, Strategy
+from lamplighter.strategies.geometry import LARGE, SMALL
+from lamplighter.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from lamplighter.pool import Pool, Shard
@@ -26,8 +26,6 @@ GRID = 2.0**32
 CHUNK = 2**14
 #: And the most numbers of those rows: they and their copies stay near the core.
 _CELLS = 2**18
-#: Between these, a sum of squares in float32 neither overflows nor loses digits.
-_SMALL, _LARGE = 1e-24, 1e36
 
 Over = Callable[..., Iterable[Any]]
 
@@ -67,6 +65,15 @@ class PoolSurvey:
 
         return cls(pool, seed, round_number, scan, over_shards)
 
+    @classmethod
+    def here(cls, pool: Pool, seed: int, round_number: int) -> PoolSurvey:
+        """Survey in this process."""
+
+        def over_shards(function: Callable[..., Any], *args: object) -> Iterator[Any]:
+            return (function(shard, *args) for shard in pool.shards())
+
+        return cls(pool, seed, round_number, scan_here, over_shards)
+
     def sample(self, rows: int) -> F32:
         """Give the features of a simple random sample: (min(rows, pool), D) float32, by keyed hash."""
         carry = frozenset({Output.EMBEDDING})
@@ -103,17 +110,11 @@ class DirectionSum:
 def direction_sum(shard: Shard, pool: Pool) -> DirectionSum:
     """Add up x / |x| over the finite rows of a shard."""
     rows, adding = 0, _Adding(pool.manifest.dim)
-    with _blas().limit(limits=1, user_api="blas"):  # each of a worker's cores has a shard of its own
+    with one_blas_thread():  # each of a worker's cores has a shard of its own
         for block in pool.read(shard, features=True, reuse=True):
             if block.features is not None:
                 rows += adding.add(block.features)
     return DirectionSum(adding.total, rows)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Find the BLAS libraries in this process, once."""
-    return ThreadpoolController()
 
 
 class _Adding:
@@ -136,7 +137,7 @@ class _Adding:
             squares = np.einsum("ij,ij->i", x, x)
             np.multiply(x, (np.float32(GRID) / np.sqrt(squares))[:, None], out=units)
             np.rint(units, out=units)
-        spoilt = np.flatnonzero(~((squares > _SMALL) & (squares < _LARGE)))
+        spoilt = np.flatnonzero(~((squares > SMALL) & (squares < LARGE)))
         finite = 0
         if len(spoilt):
             units[spoilt], finite = _one_by_one(x[spoilt])

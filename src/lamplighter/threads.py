@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import cache
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -15,3 +16,20 @@ def one_thread() -> AbstractContextManager[object]:
     """
     limited: AbstractContextManager[object] = threadpool_limits(limits=1)
     return limited
+
+
+def one_blas_thread(loaded: str = "") -> AbstractContextManager[object]:
+    """Keep BLAS to one thread, for what a worker does again and again: its libraries are looked up once.
+
+    Parameters
+    ----------
+    loaded
+        What tells apart the callers that load different libraries: they are looked up once for each.
+    """
+    limited: AbstractContextManager[object] = _libraries(loaded).limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _libraries(loaded: str) -> ThreadpoolController:
+    return ThreadpoolController()

@@ -64,7 +64,7 @@ def test_progress_counts_shards_and_rows_up_to_all(threads: Any, shared_pool: Po
 
 def found_ids(shard: Shard, pool: Pool, ids: RowIds) -> list[int]:
     """Give those of the ids that lie in the shard."""
-    found: list[int] = find_ids(pool, shard, ids).ids.to_pylist()
+    found: list[int] = find_ids(shard, pool, ids).ids.to_pylist()
     return found
 
 

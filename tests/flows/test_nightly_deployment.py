@@ -85,14 +85,20 @@ def _wait_for_scheduled_run(server: PrefectServer, deployment: str) -> dict[str,
     deadline = time.monotonic() + 600
     query = {"deployments": {"id": {"any_": [deployment]}}, "sort": "START_TIME_ASC"}
     while time.monotonic() < deadline:
-        runs = server.request("/flow_runs/filter", query)
+        runs: list[dict[str, Any]] = server.request("/flow_runs/filter", query)
         done = [r for r in runs if r["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
         if done:
-            assert done[0]["state_type"] == "COMPLETED", done[0]["state"]["message"]
-            run: dict[str, Any] = done[0]
-            return run
+            assert done[0]["state_type"] == "COMPLETED", _told(server, done[0])
+            return done[0]
         time.sleep(1)
-    raise AssertionError(f"no scheduled run ended: {runs}")
+    raise AssertionError("\n".join(_told(server, run) for run in runs))
+
+
+def _told(server: PrefectServer, run: dict[str, Any]) -> str:
+    time.sleep(3)  # logs come a moment later
+    query = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
+    lines = [line["message"] for line in server.request("/logs/filter", query)]
+    return "\n".join([f"{run['name']}: {run['state_type']}: {run['state']['message']}", *lines])
 
 
 def test_bad_parameters_are_refused_by_the_form(prefect_api: PrefectServer, tmp_path: Path) -> None:

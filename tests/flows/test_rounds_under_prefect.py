@@ -88,7 +88,7 @@ def _check_logs(server: PrefectServer, run: dict[str, Any]) -> None:
 
 
 def _check_artifacts(server: PrefectServer, name: str) -> None:
-    found = server.request("/artifacts/filter", {"artifacts": {"key": {"like_": f"{name}%"}}})
+    found = server.request("/artifacts/latest/filter", {"artifacts": {"key": {"like_": f"{name}%"}}})
     by_key = {a["key"]: a for a in found}
     assert set(by_key) == {f"{name}-learning-curve", f"{name}-batch", f"{name}-report"}
     assert "data:image/png;base64," in by_key[f"{name}-learning-curve"]["data"]

@@ -84,7 +84,7 @@ def test_an_unknown_column_is_named(pool: Pool) -> None:
 @given(data=st.data())
 def test_ids_are_found_where_they_lie(pool: Pool, data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.integers(-5, N + 5), unique=True, max_size=30))
-    parts = [find_ids(pool, shard, pa.array(wanted, pa.int64())) for shard in pool.shards(1000)]
+    parts = [find_ids(shard, pool, pa.array(wanted, pa.int64())) for shard in pool.shards(1000)]
     found = [i for part in parts for i in part.ids.to_pylist()]
     assert found == sorted(i for i in wanted if 0 <= i < N)
     np.testing.assert_array_equal(np.concatenate([part.features for part in parts]), X[found])
@@ -99,7 +99,7 @@ def test_text_ids_are_found(tmp_path: Path) -> None:
     ids = pa.array(["r499", "r000", "nope"], pa.large_string())
     shards = shards_that_may_hold(pool, ids, 1)
     assert [(s.file, s.row_groups) for s in shards] == [(0, (0,)), (4, (3,))]
-    found = [find_ids(pool, shard, ids) for shard in shards]
+    found = [find_ids(shard, pool, ids) for shard in shards]
     assert [f.ids.to_pylist() for f in found] == [["r000"], ["r499"]]
     np.testing.assert_array_equal(np.concatenate([f.features for f in found]), X[[0, 499]])
 
@@ -122,7 +122,7 @@ def test_leaving_out_never_loses_a_row(
     folder = tmp_path_factory.mktemp("pool")
     pool = open_pool(write_pool(folder, ids, np.zeros((len(ids), 1), np.float32), files=2, row_group_rows=5))
     asked = pa.array(sorted(wanted), pa.int64())
-    found = [i for s in shards_that_may_hold(pool, asked) for i in find_ids(pool, s, asked).ids.to_pylist()]
+    found = [i for s in shards_that_may_hold(pool, asked) for i in find_ids(s, pool, asked).ids.to_pylist()]
     assert found == [i for i in ids if i in wanted]
 
 

@@ -60,7 +60,7 @@ def test_a_pool_on_s3_is_the_same_as_here(
     place = np.array([1, 0]), np.array([2, 1]), np.array([5, 6])
     np.testing.assert_array_equal(fetch_features(far, *place), X[[2705, 606]])
     assert fetch_display(far, *place).column("text").to_pylist() == ["text 2705", "text 606"]
-    assert find_ids(far, far.shards()[1], pa.array([2999])).row.tolist() == [299]
+    assert find_ids(far.shards()[1], far, pa.array([2999])).row.tolist() == [299]
     assert find_duplicates(far).count == 0
 
 

@@ -39,11 +39,6 @@ class ArrayPool(Pool):
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "x", x)
 
-    @property
-    def whole(self) -> Shard:
-        """The one shard."""
-        return Shard(0, (0,), len(self.ids))
-
     def read(
         self, shard: Shard, features: bool = True, extra: tuple[str, ...] = (), *, reuse: bool = False
     ) -> Iterator[PoolBlock]:

@@ -26,7 +26,7 @@ from lamplighter.errors import (
     UnknownClass,
     unknown,
 )
-from lamplighter.pool import Found, Pool, Shard, find_ids, shards_that_may_hold, take_manifest
+from lamplighter.pool import Found, Pool, find_ids, shards_that_may_hold, take_manifest
 from lamplighter.progress import tell
 from lamplighter.standing import Standing
 
@@ -142,12 +142,9 @@ def _from_file(driver: Driver, source: LabelSource) -> Gathered:
     where = {"url": source.url, "id": source.id_column, "display": (source.label_column,)}
     config = driver.pool_config.model_copy(update=where)
     pool = Pool(config, take_manifest(config))
-    blocks = [b for shard in pool.shards() for b in pool.read(shard, extra=(source.label_column,))]
-    ids = pa.concat_arrays([block.ids for block in blocks])
-    names = pa.concat_tables([block.extra for block in blocks]).column(source.label_column)
-    labels = _read(driver, source, ids, names)
-    x = np.concatenate([block.features for block in blocks if block.features is not None])[labels.at]
-    return Gathered(LabelledRows(labels.ids, x, labels.label), labels.unlabelled, labels.repeated)
+    ids, x, extra = pool.read_all((source.label_column,))
+    labels = _read(driver, source, ids, extra.column(source.label_column))
+    return Gathered(LabelledRows(labels.ids, x[labels.at], labels.label), labels.unlabelled, labels.repeated)
 
 
 def _from_pool(driver: Driver, source: LabelSource, connect: Connect) -> Gathered:
@@ -225,7 +222,7 @@ def _look_up(connect: Connect, pool: Pool, ids: RowIds) -> tuple[RowIds, F32]:
     if shards:
         with connect() as client:
             what = "looking labelled rows up"
-            parts += cluster.map_shards(client, _find, shards, pool, ids, progress=tell, what=what)
+            parts += cluster.map_shards(client, find_ids, shards, pool, ids, progress=tell, what=what)
     found = tables.concat_ids([part.ids for part in parts], pool.manifest.id_kind == "int64")
     again = len(found) - len(found.unique())
     if again:
@@ -235,10 +232,6 @@ def _look_up(connect: Connect, pool: Pool, ids: RowIds) -> tuple[RowIds, F32]:
         )
     none = np.empty((0, pool.manifest.dim), np.float32)
     return found, np.concatenate([none, *(part.features for part in parts)])
-
-
-def _find(shard: Shard, pool: Pool, ids: RowIds) -> Found:
-    return find_ids(pool, shard, ids)
 
 
 def _in_order(found: Gathered) -> Gathered:

@@ -113,7 +113,7 @@ class StrategyPicker:
 
     def _scanned(self, moment: Moment, context: Context) -> Shortlist:
         pool = ArrayPool(moment.pool.ids, moment.pool.x)
-        survey = PoolSurvey(pool, moment.seed, moment.round, _scan, lambda f, *rest: [f(pool.whole, *rest)])
+        survey = PoolSurvey.here(pool, moment.seed, moment.round)
         ready = self.strategy.prepare(replace(context, survey=survey))
         asked = np.flatnonzero(moment.asked)
         job = scan.ScanJob(
@@ -125,12 +125,7 @@ class StrategyPicker:
             round=moment.round,
             exclude=moment.pool.ids.take(pa.array(asked)) if len(asked) else None,
         )
-        return _scan(job).shortlist
-
-
-def _scan(job: scan.ScanJob) -> scan.ScanResult:
-    pool = job.pool
-    return scan.merge([scan.scan_shard(job, shard) for shard in pool.shards()], job.lanes)
+        return scan.scan_here(job).shortlist
 
 
 def _context(moment: Moment) -> Context:

@@ -99,16 +99,12 @@ def load(data: bytes) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged file may fail anywhere in skops, numpy or scikit-learn
         raise _damaged(error) from error
-    fields = {
-        name: getattr(card, name) for name in ModelCard.model_fields if name not in ("format", "learner")
-    }
+    fields = {name: getattr(card, name) for name in _SHARED}
     return {**fields, "config": card.learner, "fitted": fitted}
 
 
 def _card(model: Model) -> ModelCard:
-    fields = {
-        name: getattr(model, name) for name in ModelCard.model_fields if name not in ("format", "learner")
-    }
+    fields = {name: getattr(model, name) for name in _SHARED}
     return ModelCard(learner=model.config, **fields)
 
 

@@ -109,14 +109,14 @@ def shards_that_may_hold(pool: Pool, ids: RowIds, target_bytes: int | None = Non
     return tuple(shard for shard in kept if shard.row_groups)
 
 
-def find_ids(pool: Pool, shard: Shard, ids: RowIds) -> Found:
+def find_ids(shard: Shard, pool: Pool, ids: RowIds) -> Found:
     """Find rows of a shard by id: a pure function, to be mapped over the shards.
 
     Only the ids are read first; features only of row groups in which there is something.
 
     Parameters
     ----------
-    pool, shard
+    shard, pool
         Where to look.
     ids
         (m,) ids of the pool's kind, distinct, in any order.

@@ -120,6 +120,15 @@ class Pool:
                     yield PoolBlock(ids, x, shard.file, row_group, first, _table(batch, extra))
             file.verify()
 
+    def read_all(self, extra: tuple[str, ...]) -> tuple[RowIds, F32, Any]:
+        """Read all rows, of a pool that fits in memory: ids, features and a table of other columns."""
+        blocks = [block for shard in self.shards() for block in self.read(shard, extra=extra)]
+        return (
+            pa.concat_arrays([block.ids for block in blocks]),
+            np.concatenate([block.features for block in blocks if block.features is not None]),
+            pa.concat_tables([block.extra for block in blocks]),
+        )
+
     def _row_group(
         self, file: OpenFile, row_group: int, features: bool, extra: tuple[str, ...], *, reuse: bool
     ) -> Iterator[tuple[int, Any, F32 | None]]:

@@ -19,7 +19,7 @@ from lamplighter.driver import stamp
 from lamplighter.errors import ConfigError, KeyExists, LamplighterError
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status, Ticket
-from lamplighter.pool import Found, Manifest, Pool, Shard, find_ids, shards_that_may_hold, take_manifest
+from lamplighter.pool import Manifest, Pool, find_ids, shards_that_may_hold, take_manifest
 from lamplighter.rounds import Artifact, CollectDone, DispatchDone
 from lamplighter.standing import Standing
 
@@ -177,17 +177,13 @@ def _looked_up_before(standing: Standing, manifest: Manifest, foreign: RowIds) -
 def _fetch(standing: Standing, pool: Pool, ids: RowIds) -> Any:
     with standing.driver.cluster() as client:
         shards = shards_that_may_hold(pool, ids)
-        parts = [f for f in cluster.map_shards(client, _find, shards, pool, ids) if len(f.ids)]
+        parts = [f for f in cluster.map_shards(client, find_ids, shards, pool, ids) if len(f.ids)]
     if not parts:
         return None
     features = np.concatenate([f.features for f in parts])
     return pa.table(
         {"id": pa.concat_arrays([f.ids for f in parts]), "features": tables.vector_column(features)}
     )
-
-
-def _find(shard: Shard, pool: Pool, ids: RowIds) -> Found:
-    return find_ids(pool, shard, ids)
 
 
 def _keep_features(standing: Standing, table: Any) -> Artifact | None:

@@ -90,15 +90,8 @@ def test_rows(standing: Standing) -> Rows:
     where = {"url": section.test_set, "display": (section.label,), "glob": campaign.pool.glob}
     config = standing.driver.pool_config.model_copy(update=where)
     pool = Pool(config, take_manifest(config))
-    blocks = [
-        (b.ids, b.features, b.extra) for s in pool.shards() for b in pool.read(s, extra=(section.label,))
-    ]
-    labels = pa.concat_tables([extra for _, _, extra in blocks]).column(section.label)
-    return Rows(
-        pa.concat_arrays([ids for ids, _, _ in blocks]),
-        np.concatenate([x for _, x, _ in blocks]),
-        _positions(labels, campaign.classes),
-    )
+    ids, x, extra = pool.read_all((section.label,))
+    return Rows(ids, x, _positions(extra.column(section.label), campaign.classes))
 
 
 def _positions(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> I32:

@@ -8,7 +8,7 @@ from lamplighter.arrays import F32, I32
 from lamplighter.driver import affordable_labels
 from lamplighter.rounds import CollectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.strategies.base import Context, Output, Strategy
+from lamplighter.strategies.base import Context, Strategy
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,3 @@ def context_of(standing: Standing, k: int, scanned: int | None = None) -> Contex
         scanned=scanned,
         load=load,
     )
-
-
-def needs_model(strategy: Strategy) -> bool:
-    """Say whether a strategy reads anything that only a model gives."""
-    return bool(strategy.requires - {Output.EMBEDDING})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from lamplighter.arrays import F32, Bools
+from lamplighter.strategies.around import Around
 from lamplighter.strategies.base import (
     Block,
     Choice,
@@ -18,7 +18,6 @@ from lamplighter.strategies.base import (
     Output,
     Ranked,
     Shortlist,
-    Strategy,
     require,
 )
 from lamplighter.strategies.parts import Part, count, joined
@@ -26,7 +25,7 @@ from lamplighter.strategies.rare import check_names, class_numbers, predicted, w
 
 
 @dataclass(frozen=True)
-class Balanced(Strategy):
+class Balanced(Around):
     """Let any strategy choose, but at least a share of the batch from rows predicted as rare classes.
 
     A row counts as rare if its most probable class (the lower of equals) is one of `rare`. The scan keeps
@@ -50,35 +49,25 @@ class Balanced(Strategy):
         The least share of the batch, above 0 and below 1.
     """
 
-    inner: Strategy
     rare: tuple[str, ...]
     share: float
     numbers: tuple[int, ...] = field(default=(), init=False, repr=False)
+
+    reads = frozenset({Output.PROBA})
 
     def __post_init__(self) -> None:
         check_names(self.rare)
         object.__setattr__(self, "rare", tuple(self.rare))
         require(0 < self.share < 1, lambda: f"share is {self.share!r}; allowed: above 0 and below 1")
 
-    @property
-    def requires(self) -> frozenset[Output]:
-        """What the inner strategy reads, and the probabilities."""
-        return self.inner.requires | {Output.PROBA}
-
-    @property
-    def carries(self) -> frozenset[Output]:
-        """What the inner strategy reads of the shortlist, and the probabilities."""
-        return self.inner.carries | {Output.PROBA}
-
     def check(self, classes: tuple[str, ...]) -> None:
         """Make sure that the rare classes are classes, and not all of them."""
         class_numbers(self.rare, classes)
-        self.inner.check(classes)
+        super().check(classes)
 
     def prepare(self, context: Context) -> Self:
-        """Prepare the inner strategy."""
-        ready = copy(self)
-        object.__setattr__(ready, "inner", self.inner.prepare(context))
+        """Prepare the inner strategy, and number the rare classes."""
+        ready = super().prepare(context)
         object.__setattr__(ready, "numbers", class_numbers(self.rare, context.classes))
         return ready
 
@@ -86,13 +75,9 @@ class Balanced(Strategy):
         """Keep the inner strategy's lists over all rows, and again over the rare ones."""
         return 2 * self.inner.lanes(context)
 
-    def score(self, block: Block) -> F32:
-        """Give the inner strategy's score."""
-        return self.inner.score(block)
-
     def rank(self, block: Block) -> tuple[Ranked, ...]:
         """Rank as the inner strategy does, for all rows and for the rare ones."""
-        ranked = self.inner.rank(block)
+        ranked = super().rank(block)
         common = ~np.isin(predicted(block.proba), self.numbers)
         return (*ranked, *(replace(rows, score=_without(rows.score, common)) for rows in ranked))
 

@@ -119,7 +119,7 @@ class Shortlist:
     lane: I32 = field(default_factory=lambda: np.empty(0, np.int32))
 
     def __post_init__(self) -> None:
-        if len(self.lane) != len(self.ids):
+        if not len(self.lane):
             object.__setattr__(self, "lane", np.zeros(len(self.ids), np.int32))
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from lamplighter.strategies.base import (
     require,
 )
 from lamplighter.strategies.clusters import Centres, k_means, turns
-from lamplighter.strategies.geometry import comparable
+from lamplighter.strategies.geometry import column_weights
 
 #: Rows of the sample for each centre, at least.
 _EACH = 10
@@ -140,21 +140,11 @@ class ClusterRepresentatives(Strategy):
         if not len(sample):  # no row to cluster, nor any to score
             return Centres.at(np.zeros((1, sample.shape[1]), np.float32))
         generator = context.generator("cluster_representatives")
-        return k_means(sample, wanted, generator, passes=self.passes, weights=_weights(context, sample))
-
-
-def _weights(context: Context, sample: F32) -> F32:
-    """Give what each column counts for, to compare rows that no one has scaled: (D,) float32."""
-    if context.embedding:
-        return np.ones(sample.shape[1], np.float32)
-    raw = sample.std(axis=0, dtype=np.float64)
-    scaled = comparable(context, sample)[0].std(axis=0, dtype=np.float64)
-    weights: F32 = np.divide(scaled, raw, out=np.zeros_like(raw), where=raw > 0).astype(np.float32)
-    return weights
+        weights = column_weights(context, sample)
+        return k_means(sample, wanted, generator, passes=self.passes, weights=weights)
 
 
 def _distinct(shortlist: Shortlist, positions: I64) -> I64:
     """Leave out rows that have come before, from another list."""
-    codes = shortlist.ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)[positions]
-    _codes, first = np.unique(codes, return_index=True)
+    _, first = np.unique(shortlist.row_numbers()[positions], return_index=True)
     return positions[np.sort(first)]

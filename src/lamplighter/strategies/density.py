@@ -12,11 +12,9 @@ from lamplighter.arrays import F32, F64
 from lamplighter.errors import ConfigError
 from lamplighter.strategies._doubt import doubt, made_of, require_doubt
 from lamplighter.strategies.base import Block, Context, MeanDirection, Output, Strategy, require
+from lamplighter.strategies.geometry import LARGE, SMALL
 
 _NONE = "none"
-
-#: Between these, a sum of squares in float32 neither overflows nor loses digits.
-_SMALL, _LARGE = 1e-24, 1e36
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def density(x: F32, pool: MeanDirection) -> F64:
         products: F32 = np.einsum("ij,j->i", x, pool.mean.astype(np.float32))
         means: F64 = products / np.sqrt(squares, dtype=np.float64)
         _without_itself(means, pool.rows)
-    spoilt = np.flatnonzero(~((squares > _SMALL) & (squares < _LARGE)))
+    spoilt = np.flatnonzero(~((squares > SMALL) & (squares < LARGE)))
     if len(spoilt):
         means[spoilt] = _wide(x[spoilt].astype(np.float64), pool)
     means += 1

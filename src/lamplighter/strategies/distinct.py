@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
-from lamplighter.arrays import F32, I64
+from lamplighter.arrays import I64
+from lamplighter.strategies.around import Around
 from lamplighter.strategies.base import (
-    Block,
     Choice,
     Context,
     Lane,
     Output,
-    Ranked,
     Shortlist,
-    Strategy,
     require,
 )
 from lamplighter.strategies.near import EXACT, centred, distinct, places
@@ -34,7 +30,7 @@ _NEAR_COLUMNS = 0.01
 
 
 @dataclass(frozen=True)
-class Distinct(Strategy):
+class Distinct(Around):
     """Let any strategy choose, but from rows that are not nearly the same as a picked or a labelled one.
 
     The distance of two rows of an embedding, seen from the mean of the shortlist, is::
@@ -72,32 +68,13 @@ class Distinct(Strategy):
         embeddings of less than 16 dimensions, in which every row has a neighbour, for copies alone.
     """
 
-    inner: Strategy
     distance: float | None = None
+
+    reads = frozenset({Output.EMBEDDING})
 
     def __post_init__(self) -> None:
         allowed = self.distance is None or 0 <= self.distance < np.inf
         require(allowed, lambda: f"distance is {self.distance!r}; allowed: a number from 0 on")
-
-    @property
-    def requires(self) -> frozenset[Output]:
-        """What the inner strategy reads, and the features."""
-        return self.inner.requires | {Output.EMBEDDING}
-
-    @property
-    def carries(self) -> frozenset[Output]:
-        """What the inner strategy reads of the shortlist, and the features."""
-        return self.inner.carries | {Output.EMBEDDING}
-
-    def check(self, classes: tuple[str, ...]) -> None:
-        """Check the inner strategy."""
-        self.inner.check(classes)
-
-    def prepare(self, context: Context) -> Self:
-        """Prepare the inner strategy."""
-        ready = copy(self)
-        object.__setattr__(ready, "inner", self.inner.prepare(context))
-        return ready
 
     def near(self, context: Context, dimensions: int) -> float:
         """Give the largest distance at which two rows of so many features are near."""
@@ -113,14 +90,6 @@ class Distinct(Strategy):
         return tuple(
             replace(lane, rows=lane.rows - (-more // lane.groups)) for lane in self.inner.lanes(context)
         )
-
-    def score(self, block: Block) -> F32:
-        """Give the inner strategy's score."""
-        return self.inner.score(block)
-
-    def rank(self, block: Block) -> tuple[Ranked, ...]:
-        """Rank as the inner strategy does."""
-        return self.inner.rank(block)
 
     def choose(self, shortlist: Shortlist, context: Context) -> Choice:
         """Pick min(k, rows) rows, near-duplicates last.

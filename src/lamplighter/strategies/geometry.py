@@ -7,6 +7,9 @@ import numpy as np
 from lamplighter.arrays import F32, F64
 from lamplighter.strategies.base import Context
 
+#: Between these, a sum of squares in float32 neither overflows nor loses digits.
+SMALL, LARGE = 1e-24, 1e36
+
 
 def comparable(context: Context, x: F32, *others: F32) -> tuple[F32, ...]:
     """Give features between which distances mean something.
