@@ -5,12 +5,12 @@ round, columns in this order:
 
 ============  ========================  =========================================================
 id            int64 | large_string      row id, as in the pool
-label         string, null              one of the campaign's classes; null unless labelled
+label         string, null              one of the campaign's classes; null unless labelled or suggested
 annotator     string                    who answered
 labeler       string                    registered name of the back-end
 created_at    timestamp[us, UTC], null  when it was answered; null where the back-end does not say
 lead_time_s   float64, null             seconds spent
-status        string                    labelled, abstained or withdrawn
+status        string                    labelled, abstained, withdrawn or suggested
 source        string                    where the back-end keeps this answer
 round         int32                     the round that collected it
 confidence    float64, null             0 to 1, where known; files of earlier versions lack the column

@@ -50,6 +50,7 @@ class Automated(Labeler):
         Whether rows are sent with the model's guess.
     """
 
+    automated: ClassVar[bool] = True
     name: ClassVar[str]
     batch_rows: int
     show_prediction: bool

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from lamplighter.store.base import ObjectStore
 
@@ -18,6 +18,7 @@ class Status(StrEnum):
     LABELLED = "labelled"
     ABSTAINED = "abstained"  #: seen and skipped; the row is not asked again
     WITHDRAWN = "withdrawn"  #: an earlier answer of the same annotator no longer counts
+    SUGGESTED = "suggested"  #: an automated answer that is no vote; the row waits for a person
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Annotation:
     id
         Row id, int or str as in the pool.
     label
-        One of the campaign's classes; None unless status is LABELLED.
+        One of the campaign's classes; None unless status is LABELLED or SUGGESTED.
     annotator
         Who answered.
     labeler
@@ -58,15 +59,28 @@ class Annotation:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """A row to be labelled; rows come in order of priority."""
+    """A row to be labelled; rows come in order of priority. People see nothing of its purpose.
+
+    Attributes
+    ----------
+    purpose
+        "holdout"; "seed" (cold start) or "batch": picked by the strategy; "gold": its label is known;
+        "again": answered before, one more annotator is wanted.
+    annotators
+        How many people should have answered it in the end; None: as many as the labeler asks of every row.
+    answered
+        How many have by now; more than 0 only for "again".
+    """
 
     id: int | str
-    purpose: str  #: "holdout", "seed" (cold start) or "batch"
+    purpose: str
     rank: int
     score: float | None = None
     predicted: str | None = None
     proba: tuple[float, ...] | None = None
     display: Mapping[str, Any] = field(default_factory=dict)
+    annotators: int | None = None
+    answered: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,9 @@ class Desk:
 class Labeler(ABC):
     """Anything that answers. Subclasses are frozen dataclasses without state of their own."""
 
+    automated: ClassVar[bool] = False  #: whether its answers are a machine's
+    follows_up: ClassVar[bool] = False  #: whether `refresh` and `withdraw` do anything
+
     @property
     def answers_per_row(self) -> int:
         """How many annotations one dispatched row is expected to bring."""
@@ -145,3 +162,23 @@ class Labeler(ABC):
     @abstractmethod
     def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
         """Give what came back for these tickets. Repeatable; may repeat annotations."""
+
+    def refresh(self, rows: Sequence[BatchRow], tickets: Sequence[Ticket], desk: Desk) -> None:
+        """Show rows of these tickets that still wait as the newest model sees them. Repeatable.
+
+        Only `predicted`, `proba` and `score` of the rows have changed. Does nothing by default.
+        """
+
+    def withdraw(
+        self, ids: Sequence[int | str], tickets: Sequence[Ticket], desk: Desk
+    ) -> Sequence[int | str]:
+        """Take back rows of these tickets that nobody has answered. Repeatable.
+
+        Gives the ids that now wait nowhere under these tickets, also those taken back before; a row that
+        was answered meanwhile stays. By default nothing can be taken back.
+        """
+        return ()
+
+    def finished(self, ticket: Ticket, desk: Desk) -> bool | None:
+        """Say whether all rows of a batch are answered; None where only collecting can tell."""
+        return None

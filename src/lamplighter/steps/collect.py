@@ -129,7 +129,7 @@ def _of_known_classes(collected: Collected, classes: Sequence[str]) -> tuple[lis
     known = set(classes)
     fitting, problems = [], list(collected.problems)
     for annotation in collected.annotations:
-        if annotation.status is Status.LABELLED and annotation.label not in known:
+        if annotation.status in (Status.LABELLED, Status.SUGGESTED) and annotation.label not in known:
             where = annotation.source or f"row {annotation.id}"
             problems.append(Problem(where, f"unknown class {annotation.label!r}; known: {_few(classes)}"))
         else:
