@@ -1,7 +1,7 @@
-"""The table of annotations: what was answered, which of it is new, and what it adds up to.
+"""The table of annotations: what was answered, which of it is new, and how much there is of it.
 
-All answers stay in the store for ever; what a row's label is follows from them. One Parquet file per
-round, columns in this order:
+All answers stay in the store for ever; what a row's label is follows from them (`votes`). One Parquet
+file per round, columns in this order:
 
 ============  ========================  =========================================================
 id            int64 | large_string      row id, as in the pool
@@ -28,9 +28,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lamplighter import rng, tables
-from lamplighter.arrays import I32, I64, RowIds
-from lamplighter.errors import LabelError, UnknownClass, unknown
+from lamplighter import tables
+from lamplighter.errors import LabelError
 from lamplighter.labelers.base import Annotation, Status
 
 #: A pyarrow table of the schema above. (pyarrow ships no types.)
@@ -48,28 +47,6 @@ _FIELDS = (
     pa.field("round", pa.int32(), nullable=False),
     pa.field("confidence", pa.float64()),
 )
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The consensus of every row that has a label.
-
-    Attributes
-    ----------
-    ids
-        (n,) row ids, ascending (strings by code point).
-    label
-        (n,) int32 positions in the campaign's classes.
-    annotators
-        (n,) int32 annotators whose vote counted.
-    """
-
-    ids: RowIds
-    label: I32
-    annotators: I32
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -198,48 +175,6 @@ def _stored(known: Table) -> Iterator[tuple[_Answer, _Answer]]:
         yield place, (row_id, annotator, labeler, label, created, lead, status)
 
 
-def consensus(table: Table, classes: Sequence[str], *, seed: int = 0) -> Labels:
-    """Join all answers into one label per row.
-
-    1. Of each annotator's answers about a row the newest counts: by `created_at`, an answer without
-       one being older than any with one; then by round; then by position in the table.
-    2. An annotator whose newest answer abstains or withdraws has no vote.
-    3. The class with most votes wins. Among tied classes a hash of the row id, keyed by the campaign's
-       seed, decides, so that no class is favoured and a repeat decides alike.
-
-    Rows without any vote are left out. The order of the rounds' files does not matter.
-
-    Parameters
-    ----------
-    table
-        n annotations. O(n log n) time, about 100 bytes of memory each.
-    classes
-        The campaign's classes.
-    seed
-        The campaign's seed.
-
-    Raises
-    ------
-    UnknownClass
-        A vote is for none of the classes.
-    """
-    votes = table.take(pa.array(_newest_answers(table)))
-    votes = votes.filter(pc.equal(votes.column("status"), str(Status.LABELLED)))
-    label = _positions_of(votes.column("label"), classes)
-    ids, row = _encoded(tables.ids_of(votes))
-    ballots, count = np.unique(row * len(classes) + label, return_counts=True)
-    ballot_row, ballot_class = np.divmod(ballots, max(1, len(classes)))
-    most = np.zeros(len(ids), np.int64)
-    np.maximum.at(most, ballot_row, count)
-    tied = count == most[ballot_row]
-    winner = _one_of_each(ballot_row[tied], ids, seed)
-    return Labels(
-        ids=ids,
-        label=ballot_class[tied][winner].astype(np.int32),
-        annotators=np.bincount(row, minlength=len(ids)).astype(np.int32),
-    )
-
-
 def paid(table: Table) -> int:
     """Give the number of answers that cost money: those that bring a label."""
     return int(pc.sum(pc.equal(table.column("status"), str(Status.LABELLED))).as_py() or 0)
@@ -247,7 +182,7 @@ def paid(table: Table) -> int:
 
 def counts(table: Table, by: Literal["annotator", "labeler", "round"]) -> list[Count]:
     """Count answers and take the median lead time per annotator, labeler or round, in their order."""
-    names, group = _encoded(table.column(by).combine_chunks())
+    names, group = tables.encoded(table.column(by).combine_chunks())
     order = np.argsort(group, kind="stable")
     edges = np.searchsorted(group[order], np.arange(1, len(names)))
     labelled = np.asarray(pc.equal(table.column("status"), str(Status.LABELLED)))
@@ -256,43 +191,6 @@ def counts(table: Table, by: Literal["annotator", "labeler", "round"]) -> list[C
         Count(str(name), len(rows), int(labelled[rows].sum()), _median(lead[rows]))
         for name, rows in zip(names.to_pylist(), np.split(order, edges), strict=False)
     ]
-
-
-def _newest_answers(table: Table) -> I64:
-    """Give the positions of each annotator's newest answer about each row."""
-    _, row = _encoded(tables.ids_of(table))
-    annotators, annotator = _encoded(table.column("annotator").combine_chunks())
-    pair = row * max(1, len(annotators)) + annotator
-    undated = np.iinfo(np.int64).min
-    created = table.column("created_at").cast(pa.int64()).fill_null(undated).to_numpy()
-    order = np.lexsort((table.column("round").to_numpy(), created, pair))
-    last = np.flatnonzero(np.diff(pair[order], append=-1))
-    return np.asarray(order[last], np.int64)
-
-
-def _encoded(values: Any) -> tuple[Any, I64]:
-    """Give the distinct values ascending, and the position of each value among them: (n,) int64."""
-    encoded = values.dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
-
-
-def _positions_of(labels: Any, classes: Sequence[str]) -> I64:
-    found = pc.index_in(labels, value_set=pa.array(classes, pa.string()))
-    if found.null_count:
-        strange = labels.filter(pc.is_null(found))[0].as_py()
-        raise UnknownClass(unknown("class", str(strange), classes))
-    return np.asarray(found.to_numpy(), np.int64)
-
-
-def _one_of_each(row: I64, ids: RowIds, seed: int) -> I64:
-    """Give one position per row of (t,) ascending row numbers, by the keyed hash of the row's id."""
-    first = np.flatnonzero(np.diff(row, prepend=-1))
-    size = np.diff(first, append=len(row))
-    draws = rng.row_hash(ids, rng.key(seed, 0, "consensus"))
-    return first + (draws % size.astype(np.uint64)).astype(np.int64)
 
 
 def _median(seconds: Any) -> float | None:

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 
 from lamplighter import annotations as annotation_table
 from lamplighter import rng, tables
-from lamplighter.annotations import Labels
 from lamplighter.arrays import F32, I32, I64, Bools, RowIds
 from lamplighter.driver import Driver
 from lamplighter.labelers.base import Ticket
@@ -30,6 +29,7 @@ from lamplighter.rounds import (
     SelectDone,
     TrainDone,
 )
+from lamplighter.votes import Labels, consensus
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
@@ -168,7 +168,7 @@ class Standing:
     def labels(self) -> Labels:
         """The consensus label of every answered row, also of rows that the pool does not have."""
         campaign = self.driver.campaign
-        return annotation_table.consensus(self.annotations, campaign.classes, seed=campaign.seed)
+        return consensus(self.annotations, campaign.classes, seed=campaign.seed)
 
     @cached_property
     def _sources(self) -> list[tuple[RowIds, Artifact | None]]:

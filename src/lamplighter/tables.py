@@ -61,6 +61,15 @@ def is_in(ids: RowIds, among: RowIds) -> Bools:
     return np.asarray(pa.compute.is_in(ids, value_set=among).to_numpy(zero_copy_only=False), dtype=bool)
 
 
+def encoded(values: Any) -> tuple[Any, I64]:
+    """Give the distinct values ascending, and the position of each value among them: (n,) int64."""
+    encoded = values.dictionary_encode()
+    order = pa.compute.sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
+
+
 def about(table: Any, ids: list[int | str]) -> Any:
     """Give the rows of a table whose id is among some; all where those cannot be ids of this table."""
     try:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lamplighter import annotations as annotation_table
 from lamplighter import rng, tables
-from lamplighter.annotations import Labels, consensus
 from lamplighter.errors import UnknownClass
 from lamplighter.labelers.base import Annotation, Status
+from lamplighter.votes import Labels, consensus
 from tests.annotations.made import CLASSES, LAW, START, at, rounds, said, table_of
 
 

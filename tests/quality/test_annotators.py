@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.annotations import Labels
 from lamplighter.errors import ConfigError
 from lamplighter.evaluation import wilson
 from lamplighter.quality.annotators import (
@@ -21,6 +20,7 @@ from lamplighter.quality.annotators import (
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.lead_times import lead_times
 from lamplighter.rounds import Estimate
+from lamplighter.votes import Labels
 from tests.quality.crowds import LAW, answers_of, by_row, crowds, of_matrix, one_coin, simulated
 
 

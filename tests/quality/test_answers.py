@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 
 from lamplighter import annotations as annotation_table
-from lamplighter.annotations import consensus
 from lamplighter.errors import UnknownClass
 from lamplighter.labelers.base import Annotation
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.majority import majority
+from lamplighter.votes import consensus
 from tests.annotations.made import CLASSES, LAW, START, at, rounds, said, table_of
 from tests.quality.crowds import answers_of, crowds
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter import tables
-from lamplighter.annotations import Labels
 from lamplighter.arrays import F64, Bools
 from lamplighter.evaluation import wilson
 from lamplighter.quality import parameters
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.lead_times import LeadTimes, lead_times
 from lamplighter.rounds import Estimate
+from lamplighter.votes import Labels
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from lamplighter import tables
-from lamplighter.annotations import Table, _encoded, _newest_answers, _positions_of
+from lamplighter.annotations import Table
 from lamplighter.arrays import F64, I64, Bools, RowIds
 from lamplighter.labelers.base import Status
+from lamplighter.votes import newest_answers, positions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Answers:
 
     @classmethod
     def read(cls, table: Table, classes: Sequence[str]) -> Answers:
-        """Take the votes that count out of an annotation table, by the rules of `annotations.consensus`.
+        """Take the votes that count out of an annotation table, by the rules of `votes.consensus`.
 
         The newest answer of each annotator about each row counts, and is no vote if it abstains or
         withdraws. O(a log a) time, about 150 bytes of memory per annotation.
@@ -62,11 +63,11 @@ class Answers:
         UnknownClass
             A vote is for none of the classes.
         """
-        votes = table.take(pa.array(_newest_answers(table)))
+        votes = table.take(pa.array(newest_answers(table)))
         votes = votes.filter(pc.equal(votes.column("status"), str(Status.LABELLED)))
-        label = _positions_of(votes.column("label"), classes)
-        ids, row = _encoded(tables.ids_of(votes))
-        names, annotator = _encoded(votes.column("annotator").combine_chunks())
+        label = positions_of(votes.column("label"), classes)
+        ids, row = tables.encoded(tables.ids_of(votes))
+        names, annotator = tables.encoded(votes.column("annotator").combine_chunks())
         lead = votes.column("lead_time_s").to_numpy().astype(np.float64)
         return cls(ids, tuple(names.to_pylist()), tuple(classes), row, annotator, label, lead)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.annotations import Labels, _one_of_each
 from lamplighter.arrays import F64, I32, RowIds
 from lamplighter.quality import parameters
 from lamplighter.quality.answers import Answers
+from lamplighter.votes import Labels, one_of_each
 
 #: Classes whose probabilities differ by no more are tied: a last bit decides nothing.
 TIE = 1e-9
@@ -25,7 +25,7 @@ class Consensus:
         (n,) row ids, ascending.
     label
         (n,) int32 positions of the most probable classes; among tied ones a hash of the row id, keyed
-        by the campaign's seed, decides, as in `annotations.consensus`.
+        by the campaign's seed, decides, as in `votes.consensus`.
     proba
         (n, C) float64, what the method believes of each class; rows sum to 1.
     confidence
@@ -48,7 +48,7 @@ class Consensus:
         """Take the most probable class of each row. O(n C)."""
         best = proba.max(axis=1, keepdims=True, initial=0.0)
         row, tied = np.nonzero(proba >= best - TIE)
-        label = tied[_one_of_each(row.astype(np.int64), answers.ids, seed)]
+        label = tied[one_of_each(row.astype(np.int64), answers.ids, seed)]
         return cls(
             ids=answers.ids,
             label=label.astype(np.int32),

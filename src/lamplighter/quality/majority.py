@@ -11,7 +11,7 @@ from lamplighter.quality.consensus import Consensus
 def majority(answers: Answers, *, seed: int = 0) -> Consensus:
     """Take the class with most votes; its probability is its share of the votes.
 
-    The labels are those of `annotations.consensus`. One vote has confidence 1: nothing speaks against
+    The labels are those of `votes.consensus`. One vote has confidence 1: nothing speaks against
     it, nothing else speaks for it.
 
     Parameters
