@@ -105,12 +105,23 @@ class Ticket:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cursor:
-    """How far collection has come: the round that asks, and the newest answer already stored."""
+    """How far collection has come.
+
+    Attributes
+    ----------
+    round
+        The round that asks.
+    newest
+        Time of the newest answer already stored.
+    known
+        All answers already stored: the table of `lamplighter.annotations`, or None for none.
+    """
 
     round: int
     newest: datetime | None = None
+    known: Any = None
 
 
 @dataclass(frozen=True)

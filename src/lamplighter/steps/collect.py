@@ -90,7 +90,8 @@ def _take(standing: Standing, manifest: Manifest) -> _Taken:
 def _ask(standing: Standing, integer: bool) -> Collected:
     """Ask the campaign's labeler, then those that earlier batches went to: nobody's answers are lost."""
     driver, tickets = standing.driver, dict(standing.tickets)
-    since, desk = Cursor(standing.number, newest(standing.annotations)), driver.desk(integer)
+    known = standing.annotations
+    since, desk = Cursor(standing.number, newest(known), known), driver.desk(integer)
     own = driver.labeler.collect(tickets.pop(driver.campaign.labeler.name), since, desk)
     parts = [own, *(_ask_earlier(standing, name, held, since) for name, held in tickets.items())]
     return Collected(
