@@ -7,6 +7,7 @@ from lamplighter.learner.generic import GenericScorer
 from lamplighter.learner.last_layer import LastLayer, gives
 from lamplighter.learner.linear import LinearScorer
 from lamplighter.learner.model import Model
+from lamplighter.learner.out_of_fold import out_of_fold
 from lamplighter.learner.scoring import Scored, Scorer
 from lamplighter.learner.stacked import CommitteeScorer
 
@@ -24,4 +25,5 @@ __all__ = [
     "fit",
     "fit_committee",
     "gives",
+    "out_of_fold",
 ]
