@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
+LABEL_STUDIO := .venv-labelstudio
 # Set them so that a busy BLAS never takes the cores that Dask counts on.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
@@ -44,6 +45,13 @@ $(VENV)/bench.done: $(VENV)/runtime.done requirements/bench.txt
 	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/bench.txt
 	@touch $@
 
+# Label Studio wants an older numpy than we have, so its server lives in an environment of its own.
+$(LABEL_STUDIO)/done: $(BIN)/uv requirements/labelstudio.txt
+	@rm -f $@
+	test -x $(LABEL_STUDIO)/bin/python || $(UV) venv -q --python $(BIN)/python $(LABEL_STUDIO)
+	$(UV) pip install -q --python $(LABEL_STUDIO)/bin/python --require-hashes -r requirements/labelstudio.txt
+	@touch $@
+
 env: $(VENV)/test.done  ## the environment with the test tools
 
 demo: $(VENV)/runtime.done $(VENV)/data.done  ## rounds on real data until a stopping rule fires, beside random
@@ -53,6 +61,7 @@ demo-stop: $(VENV)/runtime.done  ## stop the Prefect server that the demo left r
 	$(BIN)/python -m flows.local_server
 
 test: check  ## everything CI runs: lint, types, import rules, the whole suite
+	@$(MAKE) --no-print-directory $(LABEL_STUDIO)/done || echo "Label Studio cannot be installed: its tests will be skipped"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/test.done  ## lint, format, types, import rules
@@ -84,9 +93,10 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 	$(COMPILE) pyproject.toml --extra flows --group bench -c requirements/runtime.txt -o requirements/bench.txt
 	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
 	$(COMPILE) --no-deps requirements/bench-data.in -o requirements/bench-data.txt
+	$(COMPILE) requirements/labelstudio.in -o requirements/labelstudio.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 
 clean:  ## remove the environment and what the demo wrote
-	rm -rf $(VENV) demo bench-data dist
+	rm -rf $(VENV) $(LABEL_STUDIO) demo bench-data dist
 
 .PHONY: help env demo demo-stop test check fix bench-score bench-select bench-labels stack-test lock clean

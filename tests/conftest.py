@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.servers.seaweed import BUCKET, Seaweed
 
 pytest.register_assert_rewrite("lamplighter.testing")
-pytest_plugins = ["tests.servers.prefect"]
+pytest_plugins = ["tests.servers.prefect", "tests.servers.label_studio"]
 # Time says nothing on a busy machine; a failure should come again when the test is run again.
 settings.register_profile(
     "lamplighter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -45,13 +45,14 @@ def bucket(s3: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(autouse=True)
 def plain_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the AWS and Prefect settings of whoever runs the tests from tests that need none."""
+    """Hide the AWS, Prefect and Label Studio settings of whoever runs the tests from tests that need none."""
     wanted = set(request.fixturenames)
     if "s3" not in wanted:
         _forget(monkeypatch, "AWS_")
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     if not any(name.startswith("prefect") for name in wanted):
         _forget(monkeypatch, "PREFECT_")
+    _forget(monkeypatch, "LABEL_STUDIO_")
 
 
 def _forget(patch: pytest.MonkeyPatch, prefix: str) -> None:

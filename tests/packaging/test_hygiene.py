@@ -29,7 +29,7 @@ def _hits(pattern: re.Pattern[str]) -> list[str]:
     return [
         f"{path}:{number}: {line.strip()[:120]}"
         for path in files()
-        if path.suffix not in {".png", ".parquet"}
+        if path.suffix not in {".png", ".parquet", ".xz"}
         for number, line in enumerate(text(path).splitlines(), 1)
         if pattern.search(line)
     ]

@@ -36,6 +36,16 @@ def new_database(running: Running) -> str:
     return f"postgresql+asyncpg://{USER}:{running.facts['password']}@127.0.0.1:{running.facts['port']}/{name}"
 
 
+def restore(running: Running, database: str, commands: str) -> None:
+    """Run SQL, such as `dump` gave, in a database of the server."""
+    _client("psql", running, "-q", "-v", "ON_ERROR_STOP=1", "-d", database, given=commands)
+
+
+def dump(running: Running, database: str) -> str:
+    """Give a database of the server as SQL."""
+    return _client("pg_dump", running, "--no-owner", "--no-privileges", "-d", database).stdout
+
+
 def data_folder(running: Running) -> Path:
     """Where the server keeps its files; gone once it has ended."""
     return Path(running.facts["data"])
@@ -71,16 +81,18 @@ def _as_postgres() -> list[str]:
 
 
 def _is_ready(running: Running) -> bool:
-    return _client("pg_isready", running, check=False) == 0
+    return _client("pg_isready", running, check=False).returncode == 0
 
 
-def _client(program: str, running: Running, *arguments: str, check: bool = True) -> int:
+def _client(
+    program: str, running: Running, *arguments: str, check: bool = True, given: str = ""
+) -> subprocess.CompletedProcess[str]:
     where = ["-h", "127.0.0.1", "-p", running.facts["port"], "-U", USER]
     env = {**os.environ, "PGPASSWORD": running.facts["password"]}
-    done = subprocess.run(
-        [str(_bin() / program), *where, *arguments], check=check, capture_output=True, env=env
-    )
-    return done.returncode
+    return subprocess.run(
+        [str(_bin() / program), *where, *arguments],
+        check=check, capture_output=True, env=env, input=given, text=True,
+    )  # fmt: skip
 
 
 def _bin() -> Path:
