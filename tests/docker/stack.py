@@ -137,7 +137,12 @@ def test_deploying_again_changes_nothing(stack: Stack) -> None:
     assert [schedule["slug"] for schedule in after["schedules"]] == ["nightly"]
     assert after["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     names = sorted(each["name"] for each in stack.api("POST", "/automations/filter", {}))
-    assert names == ["lamplighter runs stuck in Pending", "lamplighter zombie runs"]
+    assert names == [
+        "lamplighter batch labelled",
+        "lamplighter quality fell",
+        "lamplighter runs stuck in Pending",
+        "lamplighter zombie runs",
+    ]
 
 
 def test_rounds_run_in_the_stack(stack: Stack, files: s3fs.S3FileSystem, campaign: str) -> None:

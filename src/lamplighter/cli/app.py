@@ -11,6 +11,7 @@ from lamplighter.cli import show
 from lamplighter.cli.backtest_command import backtest
 from lamplighter.cli.bars import progress_bar
 from lamplighter.cli.flow_commands import run_rounds
+from lamplighter.cli.hooks_command import hooks
 from lamplighter.cli.parameters import CampaignPath, Json, guarded, shown
 from lamplighter.cli.starter import write_starter
 from lamplighter.config import PoolConfig, load
@@ -114,6 +115,7 @@ def report(
 
 
 app.command()(backtest)
+app.command()(hooks)
 
 
 @pool_app.command()
