@@ -13,6 +13,15 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lamplighter import redaction
 from lamplighter.errors import ConfigError, unknown
+from lamplighter.label_sections import (
+    AlarmConfig,
+    AnnotatorsConfig,
+    GoldConfig,
+    OverlapConfig,
+    QualityConfig,
+    RelabelConfig,
+    WaitingConfig,
+)
 from lamplighter.sections import (
     BalanceConfig,
     BudgetConfig,
@@ -74,6 +83,8 @@ class Campaign(Section):
     batch_size: int = Field(ge=1)
     max_outstanding: int | None = Field(default=None, ge=1)
     labeler: Named
+    quality: QualityConfig | None = None
+    waiting: WaitingConfig = WaitingConfig()
     evaluation: EvaluationConfig
     stopping: tuple[Named, ...] = ()
     budget: BudgetConfig = BudgetConfig()
@@ -164,6 +175,10 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
     evaluation = campaign.evaluation
     if evaluation.test_set:
         evaluation = evaluation.model_copy(update={"test_set": anchored(evaluation.test_set)})
+    quality = campaign.quality
+    if quality and quality.gold:
+        gold = quality.gold.model_copy(update={"url": anchored(quality.gold.url)})
+        quality = quality.model_copy(update={"gold": gold})
     params = dict(campaign.labeler.params)
     if campaign.labeler.name == "simulated" and isinstance(params.get("labels"), str):
         params["labels"] = anchored(params["labels"])
@@ -173,6 +188,7 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
             "store": anchored(campaign.store),
             "control": anchored(campaign.control) if campaign.control else None,
             "evaluation": evaluation,
+            "quality": quality,
             "labeler": campaign.labeler.model_copy(update={"params": params}),
         }
     )
@@ -206,6 +222,13 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
         "evaluation": EvaluationConfig,
         "budget": BudgetConfig,
         "cluster": ClusterConfig,
+        "quality": QualityConfig,
+        "gold": GoldConfig,
+        "overlap": OverlapConfig,
+        "relabel": RelabelConfig,
+        "annotators": AnnotatorsConfig,
+        "alarm": AlarmConfig,
+        "waiting": WaitingConfig,
         "tls": TlsConfig,
     }
     last = [

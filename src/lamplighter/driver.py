@@ -23,6 +23,7 @@ from lamplighter.config import (
 )
 from lamplighter.errors import CampaignChanged, KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
+from lamplighter.gold import Gold, read_gold
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
 from lamplighter.needs import check_needs
@@ -88,6 +89,14 @@ class Driver:
         """The campaign's labeler."""
         part = self.campaign.labeler
         return LABELERS.build(part.name, redaction.resolve(part.params, "labeler.params"))
+
+    @cached_property
+    def gold(self) -> Gold | None:
+        """The campaign's gold rows."""
+        quality = self.campaign.quality
+        if quality is None or quality.gold is None:
+            return None
+        return read_gold(resolved(quality.gold), self.pool_config, self.campaign.classes)
 
     @cached_property
     def strategy(self) -> Strategy:

@@ -93,6 +93,8 @@ class CollectDone(StepDone):
     pool_fingerprint: str
     annotations: Artifact | None = None  #: the new ones
     features: Artifact | None = None  #: of labelled rows that were never dispatched
+    consensus: Artifact | None = None  #: the label that counts of every answered row, and how sure it is
+    quality: Artifact | None = None  #: a QualityRecord
     new_annotations: int = 0
     annotations_total: int = 0  #: answers that cost money, over all rounds
     cost: float = 0.0
@@ -151,7 +153,9 @@ class SelectDone(StepDone):
     step: Literal["select"] = "select"
     batch: Artifact
     features: Artifact
+    extra: Artifact | None = None  #: gold rows, and rows for one more annotator, that go out among them
     rows: int
+    extra_rows: int = 0
     holdout_rows: int = 0
     holdout_below: int | None = None  #: rows with a smaller holdout hash are the holdout, for ever
     wanted: int | None = None  #: rows of the batch that the limits left room for
@@ -165,6 +169,9 @@ class DispatchDone(StepDone):
     step: Literal["dispatch"] = "dispatch"
     ticket: Artifact | None = None
     rows: int = 0
+    withdrawn: Artifact | None = None  #: rows of earlier rounds that were taken back before
+    withdrawn_rows: int = 0
+    refreshed: int = 0  #: waiting rows that got the newest model's predictions
     labeler: str = ""  #: who was asked, by registered name
     params: Mapping[str, Any] = Field(default_factory=dict)  #: the labeler's, `${NAME}` unresolved
 

@@ -13,10 +13,13 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from lamplighter import annotations as annotation_table
-from lamplighter import rng, tables
-from lamplighter.arrays import F32, I32, I64, Bools, RowIds
+from lamplighter import rng, tables, votes
+from lamplighter.arrays import Bools, RowIds
+from lamplighter.asked import Asked, TakenBack
 from lamplighter.driver import Driver
-from lamplighter.labelers.base import Ticket
+from lamplighter.holdout import WHOLE, hash_bound
+from lamplighter.labelers.base import Status, Ticket
+from lamplighter.labelled_rows import Labelled, Rows
 from lamplighter.learner import Model
 from lamplighter.pool import Manifest, Pool
 from lamplighter.rounds import (
@@ -29,40 +32,10 @@ from lamplighter.rounds import (
     SelectDone,
     TrainDone,
 )
-from lamplighter.votes import Labels, consensus
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
 READERS = 8  #: files read at once, since every get waits for the network
-WHOLE = 2**64  #: how many hashes there are
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labelled rows with their features: ids (n,), x (n, D) float32, label (n,) int32, weight equal."""
-
-    ids: RowIds
-    x: F32
-    label: I32
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Labelled rows without their features: ids (n,), label (n,) int32, place (n,) among known ids."""
-
-    ids: RowIds
-    label: I32
-    place: I64
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def part(self, wanted: Bools) -> Labelled:
-        """Give the rows for which `wanted`, (n,) bool, is set."""
-        return Labelled(self.ids.filter(pa.array(wanted)), self.label[wanted], self.place[wanted])
 
 
 @dataclass(frozen=True)
@@ -74,6 +47,7 @@ class Standing:
     fresh: Any = None  #: annotations just collected, not yet in a checkpoint
     fresh_features: Any = None  #: features just fetched for them
     taken: Manifest | None = None  #: the manifest just taken, not yet in a checkpoint
+    judged: votes.Labels | None = None  #: the consensus just found, not yet in a checkpoint
 
     def steps(self, kind: type[S]) -> list[S]:
         """Give the checkpoints of one kind, oldest round first, the open round last."""
@@ -126,9 +100,29 @@ class Standing:
     # What was asked
 
     @cached_property
-    def dispatched_ids(self) -> RowIds:
-        """Ids of all rows ever selected, without repeats."""
-        return tables.concat_ids(self._ids_in([d.batch for d in self.steps(SelectDone)]), self.integer_ids)
+    def asked(self) -> Asked:
+        """All rows ever selected, less those taken back."""
+        done = self.steps(SelectDone)
+        batches = zip((d.round for d in done), self._ids_in([d.batch for d in done]), strict=True)
+        taken = [d for d in self.steps(DispatchDone) if d.withdrawn]
+        tabled = self._tables([d.withdrawn for d in taken if d.withdrawn], tables.from_parquet)
+        back = [
+            TakenBack(d.round, tables.ids_of(table), np.asarray(table.column("again")))
+            for d, table in zip(taken, tabled, strict=True)
+        ]
+        return Asked.of([*batches], back, integer=self.integer_ids)
+
+    @cached_property
+    def extras(self) -> list[Any]:
+        """Tables of the rows that went out among a batch: gold, and again to one more annotator."""
+        kept = [d.extra for d in self.steps(SelectDone) if d.extra]
+        return self._tables(kept, tables.from_parquet)
+
+    @cached_property
+    def excluded_ids(self) -> RowIds:
+        """Ids of all rows that no scan may find: asked, dropped, labelled unasked, or gold."""
+        gold = [self.driver.gold.ids] if self.driver.gold else []
+        return pa.concat_arrays([self.asked.standing, self.asked.dropped, self.labels.ids, *gold]).unique()
 
     def _ids_in(self, artifacts: Sequence[Artifact]) -> list[RowIds]:
         return self._tables(artifacts, lambda data: tables.ids_of(tables.from_parquet(data)))
@@ -165,10 +159,22 @@ class Standing:
         return pa.concat_tables(read) if read else annotation_table.empty(self.integer_ids)
 
     @cached_property
-    def labels(self) -> Labels:
-        """The consensus label of every answered row, also of rows that the pool does not have."""
+    def labels(self) -> votes.Labels:
+        """The label that counts of every answered row, also of rows that the pool does not have."""
+        if self.judged is not None:
+            return self.judged
+        done = self.steps(CollectDone)
+        if self.fresh is None and done and done[-1].consensus:
+            table = tables.from_parquet(self.read(done[-1].consensus))
+            return votes.read_labels(table, self.driver.campaign.classes)
         campaign = self.driver.campaign
-        return consensus(self.annotations, campaign.classes, seed=campaign.seed)
+        return votes.consensus(self.annotations, campaign.classes, seed=campaign.seed)
+
+    @cached_property
+    def answered_ids(self) -> RowIds:
+        """Ids of the rows with an answer; a mere suggestion of a machine is none."""
+        given = pa.compute.not_equal(self.annotations.column("status"), str(Status.SUGGESTED))
+        return tables.ids_of(self.annotations.filter(given)).unique()
 
     @cached_property
     def _sources(self) -> list[tuple[RowIds, Artifact | None]]:
@@ -188,7 +194,7 @@ class Standing:
         """Ids of all rows whose features are kept: ever selected, or labelled unasked."""
         return tables.concat_ids([ids for ids, _ in self._sources], self.integer_ids)
 
-    def _with_features(self, labelled: Labelled) -> Rows:
+    def with_features(self, labelled: Labelled) -> Rows:
         """Fetch the features of labelled rows, file after file, none whose rows are not wanted."""
         dim = self.manifest.dim if self.manifest else 0
         x, first = np.empty((len(labelled), dim), np.float32), 0
@@ -199,7 +205,7 @@ class Standing:
                 table = tables.from_parquet(self.read(artifact)) if artifact else self.fresh_features
                 x[mine] = tables.matrix(table.column("features"))[labelled.place[mine] - first]
             first = last
-        return Rows(labelled.ids, x, labelled.label)
+        return Rows(labelled.ids, x, labelled.label, labelled.confidence)
 
     # What they make together
 
@@ -221,28 +227,24 @@ class Standing:
     def _hashed_below(self, ids: RowIds, bound: int) -> Bools:
         return rng.row_hash(ids, self.holdout_key) < np.uint64(min(bound, WHOLE - 1))
 
+    def may_be_holdout(self, ids: RowIds) -> Bools:
+        """Say for each id whether it is of the holdout, or may be once it is drawn: (n,) bool."""
+        return self._hashed_below(ids, self.holdout_reach)
+
     @cached_property
     def holdout_reach(self) -> int:
-        """The hash below which a row is of the holdout, or may be once it is drawn.
-
-        A holdout of n rows is drawn in the first scan: the n smallest hashes. This bound is past the
-        n-th with a chance of about 1 - 1e-9 and keeps what is gathered small.
-        """
+        """The hash below which a row is of the holdout, or may be once it is drawn."""
         if self.holdout_below is not None:
             return self.holdout_below
         size = self.driver.campaign.evaluation.holdout
-        if size is None or self.manifest is None:
-            return 0
-        if isinstance(size, float):
-            return int(size * WHOLE)
-        enough = size + 6 * size**0.5 + 20
-        return min(int(enough / self.manifest.rows * WHOLE), WHOLE - 1)
+        return 0 if size is None or self.manifest is None else hash_bound(size, self.manifest.rows)
 
     @cached_property
     def labelled(self) -> Labelled:
         """Every labelled row of the pool, holdout included."""
         place = tables.positions(self.labels.ids, self.known_ids)
-        return Labelled(self.labels.ids, self.labels.label, place).part(place >= 0)
+        found = Labelled(self.labels.ids, self.labels.label, place, self.labels.confidence)
+        return found.part(place >= 0)
 
     @cached_property
     def training_labels(self) -> Labelled:
@@ -251,7 +253,7 @@ class Standing:
         Labels from elsewhere are there before the holdout is drawn; a model that warm starts would
         pass on what it learned from them.
         """
-        return self.labelled.part(~self._hashed_below(self.labelled.ids, self.holdout_reach))
+        return self.labelled.part(~self.may_be_holdout(self.labelled.ids))
 
     @cached_property
     def holdout_labels(self) -> Labelled:
@@ -261,18 +263,17 @@ class Standing:
     @cached_property
     def training(self) -> Rows:
         """What a model may learn from."""
-        return self._with_features(self.training_labels)
+        return self.with_features(self.training_labels)
 
     @cached_property
     def holdout(self) -> Rows:
         """What a model is measured on."""
-        return self._with_features(self.holdout_labels)
+        return self.with_features(self.holdout_labels)
 
     @cached_property
     def outstanding(self) -> int:
-        """Dispatched rows without any answer."""
-        answered = tables.ids_of(self.annotations)
-        return int(np.count_nonzero(~tables.is_in(self.dispatched_ids, answered)))
+        """Dispatched rows without any answer of a person, or one that stands for it."""
+        return int(np.count_nonzero(~tables.is_in(self.asked.standing, self.answered_ids)))
 
     # Models
 

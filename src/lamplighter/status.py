@@ -75,12 +75,12 @@ def _labels(collected: CollectDone | None) -> dict[str, Any]:
 def _waiting(standing: Standing) -> list[dict[str, Any]]:
     """Give the batches with rows that nobody has answered."""
     waiting = []
-    left = ~tables.is_in(standing.dispatched_ids, tables.ids_of(standing.annotations))
+    asked = standing.asked
+    left = asked.stands & ~tables.is_in(asked.ids, standing.answered_ids)
     for done in standing.steps(SelectDone):
-        asked, left = left[: done.rows + done.holdout_rows], left[done.rows + done.holdout_rows :]
-        open_rows = int(asked.sum())
-        if open_rows:
-            waiting.append({"round": done.round, "rows": len(asked), "waiting": open_rows})
+        part, left = left[: done.rows + done.holdout_rows], left[done.rows + done.holdout_rows :]
+        if part.any():
+            waiting.append({"round": done.round, "rows": len(part), "waiting": int(part.sum())})
     return waiting
 
 

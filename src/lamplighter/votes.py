@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lamplighter import rng, tables
 from lamplighter.annotations import Table
-from lamplighter.arrays import I32, I64, RowIds
+from lamplighter.arrays import F64, I32, I64, RowIds
 from lamplighter.errors import UnknownClass, unknown
 from lamplighter.labelers.base import Status
 
@@ -29,14 +29,39 @@ class Labels:
         (n,) int32 positions in the campaign's classes.
     annotators
         (n,) int32 annotators whose vote counted.
+    confidence
+        (n,) float64 how sure the label is, 0 to 1; None where the method does not say.
     """
 
     ids: RowIds
     label: I32
     annotators: I32
+    confidence: F64 | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def read_labels(table: Table, classes: Sequence[str]) -> Labels:
+    """Read what `labels_table` wrote."""
+    return Labels(
+        ids=tables.ids_of(table),
+        label=positions_of(table.column("label"), classes).astype(np.int32),
+        annotators=table.column("annotators").to_numpy().astype(np.int32),
+        confidence=table.column("confidence").to_numpy().astype(np.float64),
+    )
+
+
+def labels_table(labels: Labels, classes: Sequence[str]) -> Table:
+    """Give a consensus as a table of id, label, annotators and confidence."""
+    return pa.table(
+        {
+            "id": labels.ids,
+            "label": pa.array(classes, pa.string()).take(pa.array(labels.label)),
+            "annotators": labels.annotators,
+            "confidence": pa.array(labels.confidence, pa.float64(), from_pandas=True),
+        }
+    )
 
 
 def consensus(table: Table, classes: Sequence[str], *, seed: int = 0) -> Labels:

@@ -174,11 +174,12 @@ class Labeler(ABC):
     def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
         """Give what came back for these tickets. Repeatable; may repeat annotations."""
 
-    def refresh(self, rows: Sequence[BatchRow], tickets: Sequence[Ticket], desk: Desk) -> None:
-        """Show rows of these tickets that still wait as the newest model sees them. Repeatable.
+    def refresh(self, rows: Sequence[BatchRow], tickets: Sequence[Ticket], desk: Desk) -> int:
+        """Show rows of these tickets that still wait as the newest model sees them; give how many.
 
-        Only `predicted`, `proba` and `score` of the rows have changed. Does nothing by default.
+        Only `predicted`, `proba` and `score` of the rows have changed. Repeatable; by default none.
         """
+        return 0
 
     def withdraw(
         self, ids: Sequence[int | str], tickets: Sequence[Ticket], desk: Desk

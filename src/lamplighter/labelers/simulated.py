@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from lamplighter.errors import ConfigError, KeyExists, LabelerError
 from lamplighter.labelers.base import (
     Annotation,
     Batch,
+    BatchRow,
     Collected,
     Cursor,
     Desk,
@@ -90,7 +92,9 @@ class Simulated(Labeler):
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
         """Note which rows were asked about; raises LabelerError if that batch had other rows before."""
         key = f"simulated/{batch.id}.json"
-        note = {"format": 1, "batch": batch.id, "ids": [row.id for row in batch.rows]}
+        note: dict[str, Any] = {"format": 1, "batch": batch.id, "ids": [row.id for row in batch.rows]}
+        if any(row.annotators is not None for row in batch.rows):
+            note["annotators"] = [self._who(row) for row in batch.rows]
         data = json.dumps(note, ensure_ascii=False).encode()
         try:
             desk.store.create(key, data)
@@ -110,31 +114,44 @@ class Simulated(Labeler):
             A true label is none of the campaign's classes.
         """
         due = [t for t in tickets if since.round > t.round + self.delay_rounds]
-        asked = {t.batch: json.loads(desk.store.get(t.params["key"]))["ids"] for t in due}
+        asked = {t.batch: json.loads(desk.store.get(t.params["key"])) for t in due}
         truth = Truth(self.labels, self.id_column, self.label_column)
-        known = truth.of([i for ids in asked.values() for i in ids], desk)
+        known = truth.of([i for note in asked.values() for i in note["ids"]], desk)
         answers = [a for t in due for a in self._answers(t, asked[t.batch], known, desk)]
         return Collected(answers)
 
+    def _who(self, row: BatchRow) -> tuple[int, int]:
+        """Give the first and the last annotator of a row: further ones where some have answered before."""
+        return row.answered + 1, row.annotators or self.annotators
+
     def _answers(
-        self, ticket: Ticket, ids: Sequence[int | str], known: dict[int | str, int], desk: Desk
+        self, ticket: Ticket, note: Mapping[str, Any], known: dict[int | str, int], desk: Desk
     ) -> Iterator[Annotation]:
+        """Let each annotator answer the rows that fall to it."""
+        who = np.array(note.get("annotators", [(1, self.annotators)] * len(note["ids"]))).reshape(-1, 2)
+        for annotator in range(1, int(who[:, 1].max(initial=0)) + 1):
+            mine = np.flatnonzero((who[:, 0] <= annotator) & (annotator <= who[:, 1]))
+            yield from self._said(ticket, [note["ids"][at] for at in mine], (annotator, known), desk)
+
+    def _said(
+        self, ticket: Ticket, ids: Sequence[int | str], by: tuple[int, dict[int | str, int]], desk: Desk
+    ) -> Iterator[Annotation]:
+        annotator, known = by
         rows = pa.array(ids, pa.int64() if desk.integer_ids else pa.large_string())
         truth = np.array([known.get(i, -1) for i in ids], np.int64)
-        for annotator in range(1, self.annotators + 1):
-            label = self._label(rows, truth, annotator, len(desk.classes))
-            seconds = self.lead_time_s * (0.5 + self._draw(rows, "lead time", annotator))
-            for row_id, answer, lead in zip(ids, label.tolist(), seconds.round(3).tolist(), strict=True):
-                yield Annotation(
-                    id=row_id,
-                    label=desk.classes[answer] if answer >= 0 else None,
-                    annotator=f"annotator-{annotator}",
-                    labeler="simulated",
-                    created_at=ticket.created_at + timedelta(seconds=lead),
-                    lead_time_s=lead,
-                    status=Status.LABELLED if answer >= 0 else Status.ABSTAINED,
-                    source=str(ticket.params["key"]),
-                )
+        label = self._label(rows, truth, annotator, len(desk.classes))
+        seconds = self.lead_time_s * (0.5 + self._draw(rows, "lead time", annotator))
+        for row_id, answer, lead in zip(ids, label.tolist(), seconds.round(3).tolist(), strict=True):
+            yield Annotation(
+                id=row_id,
+                label=desk.classes[answer] if answer >= 0 else None,
+                annotator=f"annotator-{annotator}",
+                labeler="simulated",
+                created_at=ticket.created_at + timedelta(seconds=lead),
+                lead_time_s=lead,
+                status=Status.LABELLED if answer >= 0 else Status.ABSTAINED,
+                source=str(ticket.params["key"]),
+            )
 
     def _label(self, rows: object, truth: I64, annotator: int, classes: int) -> I64:
         """Give what an annotator says: (n,) positions in the classes, -1 where it abstains."""

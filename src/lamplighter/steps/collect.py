@@ -22,6 +22,7 @@ from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, St
 from lamplighter.pool import Manifest, Pool, find_ids, shards_that_may_hold, take_manifest
 from lamplighter.rounds import Artifact, CollectDone, DispatchDone
 from lamplighter.standing import Standing
+from lamplighter.steps.judge import judge
 
 log = logging.getLogger("lamplighter")
 SHOWN_PROBLEMS = 20
@@ -38,8 +39,12 @@ def collect(standing: Standing) -> CollectDone:
     taken = _take(standing, manifest)
     foreign = _find_foreign(replace(standing, fresh=taken.table), manifest)
     features = _keep_features(standing, foreign.table)
+    standing = replace(standing, fresh=taken.table, fresh_features=foreign.table)
+    judged = judge(standing)
     return CollectDone(
-        **_sums(replace(standing, fresh=taken.table, fresh_features=foreign.table)),
+        **_sums(replace(standing, judged=judged.labels)),
+        consensus=judged.consensus,
+        quality=judged.quality,
         campaign=driver.campaign.digest(),
         manifest=stored,
         pool_rows=manifest.rows,
@@ -158,7 +163,8 @@ class _Foreign:
 
 def _find_foreign(standing: Standing, manifest: Manifest) -> _Foreign:
     ids = tables.ids_of(standing.annotations).unique()
-    foreign = ids.filter(pa.array(~tables.is_in(ids, standing.known_ids)))
+    known = [standing.known_ids, standing.driver.gold.ids] if standing.driver.gold else [standing.known_ids]
+    foreign = ids.filter(pa.array(~tables.is_in(ids, pa.concat_arrays(known))))
     if not len(foreign) or _looked_up_before(standing, manifest, foreign):
         return _Foreign(None, len(foreign))
     found = _fetch(standing, Pool(standing.driver.pool_config, manifest), foreign)
@@ -199,14 +205,21 @@ def _sums(standing: Standing) -> dict[str, Any]:
     campaign = standing.driver.campaign
     paid = annotation_table.paid(standing.annotations)
     counts = np.bincount(standing.training_labels.label, minlength=len(campaign.classes))
-    answered = tables.ids_of(standing.annotations).unique()
     return {
         "annotations_total": paid,
         "cost": round(paid * (campaign.budget.cost_per_label or 0.0), 6),
         "labelled_rows": len(standing.training_labels),
         "labelled_holdout": len(standing.holdout_labels),
-        "abstained": len(answered) - len(standing.labels.ids),
+        "abstained": _unlabelled(standing),
         "outstanding": standing.outstanding,
         "class_counts": {name: int(n) for name, n in zip(campaign.classes, counts, strict=True)},
         "newest": newest(standing.annotations),
     }
+
+
+def _unlabelled(standing: Standing) -> int:
+    """Count the rows that were answered and have no label; gold rows have theirs from elsewhere."""
+    answered = standing.answered_ids
+    without = ~tables.is_in(answered, standing.labels.ids)
+    gold = standing.driver.gold
+    return int((without & ~tables.is_in(answered, gold.ids)).sum() if gold else without.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lamplighter.learner import Committee, CommitteeScorer, Model, Scorer, fit_committee
 from lamplighter.rounds import TrainDone
 from lamplighter.standing import Standing
+from lamplighter.steps.weights import training_weights
 from lamplighter.strategies.base import Output, Strategy
 
 
@@ -13,8 +14,15 @@ def committee_for(standing: Standing, model: Model, strategy: Strategy) -> Commi
     wanted, rows = standing.driver.campaign.committee, standing.training
     if Output.COMMITTEE not in strategy.requires or wanted is None:
         return None
-    seed = standing.driver.campaign.seed
-    return fit_committee(wanted, model, rows.x, rows.label, seed=seed, round=standing.number)
+    return fit_committee(
+        wanted,
+        model,
+        rows.x,
+        rows.label,
+        seed=standing.driver.campaign.seed,
+        round=standing.number,
+        weights=training_weights(standing),
+    )
 
 
 def scorer_of(standing: Standing, strategy: Strategy) -> Scorer | None:

@@ -44,8 +44,22 @@ def batch_of(standing: Standing, done: SelectDone) -> Batch:
         round=done.round,
         created_at=done.finished_at,
         classes=campaign.classes,
-        rows=tuple(_rows(tables.from_parquet(standing.read(done.batch)))),
+        rows=_blended(
+            [*_rows(tables.from_parquet(standing.read(done.batch)))],
+            tables.from_parquet(standing.read(done.extra)) if done.extra else None,
+        ),
     )
+
+
+def _blended(rows: list[BatchRow], extra: Any) -> tuple[BatchRow, ...]:
+    """Put the extra rows in at their places among the batch's."""
+    if extra is None:
+        return tuple(rows)
+    places = extra.column("at").to_pylist()
+    inserted = sorted(zip(places, range(len(places)), _rows(extra), strict=True), key=lambda item: item[:2])
+    for place, _, row in reversed(inserted):
+        rows.insert(place, row)
+    return tuple(rows)
 
 
 def _rows(table: Any) -> Iterator[BatchRow]:
@@ -60,4 +74,6 @@ def _rows(table: Any) -> Iterator[BatchRow]:
             predicted=row.get("predicted"),
             proba=tuple(proba) if proba is not None else None,
             display={name.removeprefix(_SHOWN): row[name] for name in shown},
+            annotators=row.get("annotators"),
+            answered=row.get("answered") or 0,
         )

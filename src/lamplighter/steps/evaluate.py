@@ -12,6 +12,7 @@ from lamplighter import evaluation, tables
 from lamplighter.arrays import F32, I32
 from lamplighter.driver import resolved, stamp
 from lamplighter.errors import UnknownClass, unknown
+from lamplighter.labelled_rows import Rows
 from lamplighter.pool import Pool, take_manifest
 from lamplighter.rounds import (
     CollectDone,
@@ -23,7 +24,7 @@ from lamplighter.rounds import (
     facts,
     facts_so_far,
 )
-from lamplighter.standing import Rows, Standing
+from lamplighter.standing import Standing
 
 
 def evaluate(standing: Standing) -> EvaluateDone:

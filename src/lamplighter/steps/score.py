@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from lamplighter import cluster, evaluation, rng, tables
 from lamplighter.driver import stamp
+from lamplighter.holdout import WHOLE
 from lamplighter.learner import Scorer
 from lamplighter.progress import tell
 from lamplighter.rounds import Artifact, ScoreDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
-from lamplighter.standing import WHOLE, Standing
+from lamplighter.standing import Standing
 from lamplighter.steps.committee import scorer_of
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import context_of, strategy_of, wanted
@@ -69,7 +70,7 @@ def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], scorer
         lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes),
         seed=campaign.seed,
         round=standing.number,
-        exclude=pa.concat_arrays([standing.dispatched_ids, standing.labels.ids]).unique(),
+        exclude=standing.excluded_ids,
         holdout_key=standing.holdout_key,
         holdout_below=standing.holdout_reach,
         holdout_drawn=drawn,

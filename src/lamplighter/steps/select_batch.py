@@ -18,6 +18,7 @@ from lamplighter.errors import ModelError
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
+from lamplighter.steps.extras import again_rows, extras, overlap
 from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
@@ -39,20 +40,26 @@ def select_batch(standing: Standing) -> SelectDone:
     room, drawn = _room(standing), _drawn_holdout(standing)
     holdout = _unasked(standing, drawn, room)
     goal = room.beside(len(holdout.rows))
+    again = again_rows(standing, goal.rows)
+    goal = replace(goal, rows=goal.rows - len(again))
     name, strategy = strategy_of(standing)
     picked = _picked(standing, strategy, goal, drawn)
     batch = _with_display(standing, _join(standing, holdout.rows, _batch_table(standing, name, picked)))
+    batch = batch.append_column("annotators", overlap(standing, tables.ids_of(batch)))
+    more = extras(standing, batch, again)
     features = fetch_features(standing.pool, *_places(batch))
     kept = pa.table({"id": batch.column("id"), "features": tables.vector_column(features)})
     return SelectDone(
         batch=ledger.write(number, "batch", "parquet", tables.to_parquet(batch)),
         features=ledger.write(number, "features", "parquet", tables.to_parquet(kept)),
+        extra=ledger.write(number, "extra", "parquet", tables.to_parquet(more.table)) if more.table else None,
         rows=len(picked.rows),
+        extra_rows=more.gold + more.again,
         holdout_rows=len(holdout.rows),
         holdout_below=drawn.below,
         wanted=goal.rows,
-        notices=(*holdout.notices, *_notices(goal, len(picked.rows)), *picked.choice.notices),
-        facts=dict(picked.choice.facts),
+        notices=(*holdout.notices, *_notices(goal, len(picked.rows)), *picked.choice.notices, *more.notices),
+        facts={**picked.choice.facts, **more.facts},
         **stamp(number, started),
     )
 
@@ -136,8 +143,8 @@ def _unasked(standing: Standing, drawn: _Holdout, room: Wanted) -> _Holdout:
     Those with the lowest hashes go first, so that a part of the holdout is a random sample as well; the
     others follow when there is room.
     """
-    known = pa.concat_arrays([standing.dispatched_ids, standing.labels.ids])
-    new = drawn.rows.filter(pa.array(~tables.is_in(tables.ids_of(drawn.rows), known)))
+    known = tables.is_in(tables.ids_of(drawn.rows), standing.excluded_ids)
+    new = drawn.rows.filter(pa.array(~known))
     if room.room is None or room.room >= len(new):
         return _Holdout(new, drawn.below)
     cut = f"holdout cut from {len(new)} to {room.room} rows by {room.limit}; the rest follows"

@@ -11,6 +11,7 @@ from lamplighter.errors import TooFewClasses
 from lamplighter.rounds import Artifact, TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.committee import committee_for
+from lamplighter.steps.weights import training_weights
 
 log = logging.getLogger("lamplighter")
 
@@ -50,5 +51,6 @@ def _fit(standing: Standing) -> learner.Model:
         campaign.classes,
         seed=campaign.seed,
         round=standing.number,
+        weights=training_weights(standing),
         previous=standing.previous_model if campaign.learner.warm_start else None,
     )

@@ -1,0 +1,63 @@
+"""Gold rows: their label is known, and people do not know which they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lamplighter import tables
+from lamplighter.arrays import F32, I32, I64, RowIds
+from lamplighter.config import PoolConfig
+from lamplighter.errors import PoolError, UnknownClass, unknown
+from lamplighter.label_sections import GoldConfig
+from lamplighter.pool import Pool, take_manifest
+from lamplighter.votes import Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Gold:
+    """g gold rows: ids (g,), x (g, D) float32, label (g,) int32, and a table of what is shown of them."""
+
+    ids: RowIds
+    x: F32
+    label: I32
+    display: Any
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, positions: I64) -> Gold:
+        """Give the rows at positions (k,), in that order."""
+        at = pa.array(positions)
+        return Gold(self.ids.take(at), self.x[positions], self.label[positions], self.display.take(at))
+
+    @property
+    def labels(self) -> Labels:
+        """What they are, as a consensus of nobody."""
+        return Labels(self.ids, self.label, self.label * 0)
+
+
+def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -> Gold:
+    """Read the gold file, which is made like the pool and has a label besides.
+
+    Raises
+    ------
+    PoolError
+        It cannot be read, has other columns than the pool, or an id twice.
+    UnknownClass
+        A label is none of the campaign's classes.
+    """
+    shown = tuple(name for name in pool.display if name != section.label)
+    where = {"url": section.url, "id": section.id, "display": (*shown, section.label)}
+    config = pool.model_copy(update=where)
+    ids, x, extra = Pool(config, take_manifest(config)).read_all((*shown, section.label))
+    if len(ids.unique()) < len(ids):
+        raise PoolError(f"quality.gold: {section.url} has an id twice; a gold row has one known label")
+    text = extra.column(section.label).cast(pa.string()).combine_chunks()
+    label = tables.positions(text, pa.array(classes, pa.string()))
+    if (label < 0).any():
+        wrong = str(text[int((label < 0).argmax())].as_py())
+        raise UnknownClass(f"quality.gold: {unknown('class', wrong, classes)}")
+    return Gold(ids, x, label.astype("int32"), extra.select(list(shown)))

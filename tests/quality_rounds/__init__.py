@@ -1,0 +1,1 @@
+"""Label quality in whole rounds of a campaign."""
