@@ -90,3 +90,30 @@ def classify(rows: Rows, classes: Sequence[str]) -> list[str]:
     """Label the fruit of tests/campaigns.py by a model that knows nothing: the first class."""
     calls.append(rows)
     return [classes[row["id"] % len(classes)] for row in rows]
+
+
+def sure_of_two_in_three(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    """Be sure of some rows, unsure of others, and silent about a few; the label is that of `label_of`."""
+    calls.append(rows)
+    return [_with_confidence(row["id"]) for row in rows]
+
+
+def _with_confidence(row_id: Any) -> Any:
+    kind = sum(map(ord, str(row_id))) % 6
+    if kind == 0:
+        return None
+    return {"label": label_of(row_id), "confidence": 0.95 if kind > 2 else 0.5}
+
+
+def of_another_mind(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    """Agree with `label_of` on every other row."""
+    calls.append(rows)
+    sound = {row["id"]: sum(map(ord, str(row["id"]))) % 2 == 0 for row in rows}
+    return [
+        {"label": label_of(i) if agrees else _another(label_of(i), classes), "confidence": 0.99}
+        for i, agrees in sound.items()
+    ]
+
+
+def _another(label: str, classes: Sequence[str]) -> str:
+    return classes[(list(classes).index(label) + 1) % len(classes)]

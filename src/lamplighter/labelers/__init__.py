@@ -10,11 +10,19 @@ from lamplighter.labelers.files import Files
 from lamplighter.labelers.function import Function
 from lamplighter.labelers.http_service import HttpService
 from lamplighter.labelers.llm import Llm
+from lamplighter.labelers.route import Route
 from lamplighter.labelers.simulated import Simulated
 from lamplighter.registry import Registry
 
 LABELERS: Registry[Labeler] = Registry(
     "labeler",
-    {"simulated": Simulated, "files": Files, "function": Function, "http": HttpService, "llm": Llm},
+    {
+        "simulated": Simulated,
+        "files": Files,
+        "function": Function,
+        "http": HttpService,
+        "llm": Llm,
+        "route": Route,
+    },
     "lamplighter.labelers",
 )

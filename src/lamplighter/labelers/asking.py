@@ -34,6 +34,8 @@ from lamplighter.labelers.questions import Ask, Work
 from lamplighter.labelers.session import Session
 from lamplighter.labelers.shelf import Answer, Page, Row, Shelf, first_answers
 
+#: In a ticket's params: its rows without an answer need none any more; those with one are given.
+CLOSED = "closed"
 _SHORTEST_SECRET = 4  # blotting out shorter values would garble ordinary text
 
 
@@ -96,10 +98,11 @@ class Automated(Labeler):
         shelf = Shelf(desk.store, self.name)
         before = shelf.pages(due)
         session = Session(self, Work(desk, shelf, before), since.round)
-        session.ask_about(due)
+        wanted = [ticket for ticket in due if CLOSED not in ticket.params]
+        session.ask_about(wanted)
         pages = sorted([*before, *session.pages], key=lambda page: page.key)
-        if due and session.failures:
-            self._check_alive(max(due, key=lambda ticket: ticket.round), pages, session.failures[0])
+        if wanted and session.failures:
+            self._check_alive(max(wanted, key=lambda ticket: ticket.round), pages, session.failures[0])
         read = list(first_answers(pages))
         heard = [(page, said) for page, said in read if page.answered.round == since.round]
         return Collected(

@@ -191,9 +191,18 @@ def answers_fit_what_was_asked(make: MakeBench) -> None:
 
 
 def a_row_gets_as_many_answers_as_promised(make: MakeBench) -> None:
-    """No annotator answers a row twice, and nobody beyond `answers_per_row` does."""
+    """No annotator answers a row twice, and nobody beyond `answers_per_row` does.
+
+    A suggestion is no answer, and neither is one that was taken back.
+    """
     bench = make()
-    answers = bench.collect([_answered(bench)]).annotations
+    collected = bench.collect([_answered(bench)]).annotations
+    gone = {(said.id, said.annotator) for said in collected if said.status is Status.WITHDRAWN}
+    answers = [
+        said
+        for said in collected
+        if said.status in (Status.LABELLED, Status.ABSTAINED) and (said.id, said.annotator) not in gone
+    ]
     pairs = [(said.id, said.annotator) for said in answers]
     hold(len(pairs) == len(set(pairs)), "an annotator answered one row twice")
     most = bench.labeler.answers_per_row
@@ -273,7 +282,7 @@ def _next_id(row_id: int | str) -> int | str:
 
 
 def _well_formed(said: Annotation, classes: Sequence[str]) -> None:
-    labelled = said.status is Status.LABELLED
+    labelled = said.status in (Status.LABELLED, Status.SUGGESTED)
     hold(labelled == (said.label is not None), f"status {said.status} with label {said.label!r}")
     hold(said.label is None or said.label in classes, f"'{said.label}' is none of the classes {classes}")
     hold(said.annotator, "an answer without an annotator")
