@@ -35,6 +35,10 @@ QUIET = {
     "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",  # read when the organization is made
     "SSRF_PROTECTION_ENABLED": "false",  # else a webhook to this machine is refused
+    # Each page makes the server ask a host of its makers for advertisements, and no switch stops that.
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "NO_PROXY": "127.0.0.1,localhost",
 }
 
 

@@ -117,3 +117,8 @@ def test_a_template_of_another_version_is_refused(kind: str, monkeypatch: pytest
 
 def test_nothing_was_migrated_at_start(server: LabelStudio) -> None:
     assert "Initializing database" not in server.log
+
+
+def test_the_server_asks_nobody_for_advertisements(server: LabelStudio) -> None:
+    with pytest.raises(Refused, match="404"):
+        server.request("/heidi-tips/")
