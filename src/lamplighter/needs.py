@@ -11,6 +11,7 @@ from lamplighter.strategies.base import Output
 
 if TYPE_CHECKING:
     from lamplighter.config import Campaign
+    from lamplighter.labelers.base import Labeler
     from lamplighter.strategies.base import Strategy
 
 
@@ -36,6 +37,17 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
         _check_committee(campaign, name, strategy)
         _check_last_layer(campaign, name, strategy)
         _check_embedding(campaign, name, strategy)
+
+
+def check_waiting(campaign: Campaign, labeler: Labeler) -> None:
+    """Raise ConfigError where rows are to be taken back from a labeler that gives none back."""
+    waiting = campaign.waiting
+    asked = waiting.expire_after_days is not None or waiting.unwanted == "withdraw"
+    if asked and not labeler.follows_up:
+        raise ConfigError(
+            f"waiting: labeler '{campaign.labeler.name}' cannot take rows back that it was given; leave "
+            "expire_after_days and unwanted out, or use labeler 'label_studio'"
+        )
 
 
 def _check_committee(campaign: Campaign, name: str, strategy: Strategy) -> None:

@@ -138,6 +138,7 @@ class ScoreDone(StepDone):
     shortlist: Artifact
     holdout: Artifact | None = None  #: members of the holdout found by this scan
     sample: Artifact | None = None  #: predictions on the fixed hash sample
+    waiting: Artifact | None = None  #: what this scan says of rows that wait at the labeler
     strategy: str
     wanted: int | None = None  #: rows that the shortlist was made for
     campaign: Artifact | None = None  #: the campaign as it was when the pool was scored

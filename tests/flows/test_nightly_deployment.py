@@ -91,7 +91,8 @@ def _wait_for_scheduled_run(server: PrefectServer, deployment: str) -> dict[str,
             assert done[0]["state_type"] == "COMPLETED", _told(server, done[0])
             return done[0]
         time.sleep(1)
-    raise AssertionError("\n".join(_told(server, run) for run in runs))
+    told = "\n".join(_told(server, run) for run in runs)
+    raise AssertionError(f"no run ended; the server's last words: {server.running.log()[-6000:]}\n{told}")
 
 
 def _told(server: PrefectServer, run: dict[str, Any]) -> str:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lamplighter import tables
-from lamplighter.config import load
 from lamplighter.driver import Driver, open_driver
+from lamplighter.labelers.base import Batch
 from lamplighter.quality.record import QualityRecord
-from lamplighter.rounds import CollectDone
+from lamplighter.rounds import CollectDone, SelectDone
 from lamplighter.standing import Standing
+from lamplighter.steps.dispatch import batch_of
 from lamplighter.steps.perform import run_round
 from tests.campaigns import DIMS, points, write_campaign, write_pool
 
@@ -34,14 +35,26 @@ def write_gold(folder: Path, rows: int = 60) -> None:
     pq.write_table(pa.concat_tables([truth, more]), folder / "truth.parquet")
 
 
-def crew(folder: Path, quality: dict[str, Any] | None, **changes: Any) -> Driver:
-    """Write pool, gold and campaign; give the campaign's driver. Annotators err in one answer of four."""
-    write_pool(folder)
-    write_gold(folder)
-    labeler = {"name": "simulated", "params": {"labels": "truth.parquet", "noise": 0.25, "annotators": 2}}
-    path = write_campaign(folder, **{"labeler": labeler, "quality": quality} | changes)
-    assert load(path).quality is not None or quality is None
-    return open_driver(path)
+def crew(folder: Path, quality: dict[str, Any] | None, skill: dict[str, float], **changes: Any) -> Driver:
+    """Write pool, gold and campaign; give the driver of a campaign that these people label.
+
+    `crew` sets what else the labeler is told: `each`, `silent`.
+    """
+    if not (folder / "pool").exists():
+        write_pool(folder, rows=400)
+        write_gold(folder)
+    told = {"labels": str(folder / "truth.parquet"), "skill": skill} | changes.pop("crew", {})
+    settings = {
+        "labeler": {"name": "crew", "params": told},
+        "quality": quality,
+        "evaluation": {"holdout": 40},
+    }
+    return open_driver(write_campaign(folder, **settings | changes))
+
+
+def batches(standing: Standing) -> list[Batch]:
+    """Give what the labeler got in each round."""
+    return [batch_of(standing, done) for done in standing.steps(SelectDone)]
 
 
 def rounds(driver: Driver, number: int) -> Standing:

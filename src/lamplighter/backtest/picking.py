@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from lamplighter import rng, scan
+from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import F32, I32, I64, Bools, RowIds
-from lamplighter.backtest.array_pool import ArrayPool
 from lamplighter.learner.stacked import CommitteeScorer
 from lamplighter.strategies.base import Context, Output, Shortlist, Strategy
 from lamplighter.survey import PoolSurvey

@@ -11,6 +11,7 @@ from lamplighter.driver import stamp
 from lamplighter.labelers.base import Batch, BatchRow
 from lamplighter.rounds import DispatchDone, SelectDone
 from lamplighter.standing import TICKET, Standing
+from lamplighter.steps.follow_up import follow_up
 
 _SHOWN = "display."
 
@@ -22,8 +23,9 @@ def dispatch(standing: Standing) -> DispatchDone:
     """
     started, number = datetime.now(UTC), standing.number
     batch = batch_of(standing, standing.current(SelectDone))
+    earlier = follow_up(standing)
     if not batch.rows:
-        return DispatchDone(**stamp(number, started))
+        return DispatchDone(**vars(earlier), **stamp(number, started))
     ticket = standing.driver.labeler.dispatch(batch, standing.driver.desk(standing.integer_ids))
     stored = standing.driver.ledger.write(number, "ticket", "json", TICKET.dump_json(ticket))
     asked = standing.driver.campaign.labeler
@@ -32,6 +34,7 @@ def dispatch(standing: Standing) -> DispatchDone:
         rows=len(batch.rows),
         labeler=asked.name,
         params=asked.model_dump(mode="json")["params"],
+        **vars(earlier),
         **stamp(number, started),
     )
 

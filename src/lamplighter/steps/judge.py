@@ -52,7 +52,8 @@ def judge(standing: Standing) -> Judged:
         return Judged(quality=quality)
     labels = replace(bench.consensus.labels, confidence=bench.consensus.confidence)
     table = votes.labels_table(labels, standing.driver.campaign.classes)
-    table = table.append_column("certainty", pa.array(bench.certainty, pa.float64()))
+    sure = pa.nulls(len(labels), pa.float64()) if bench.certainty is None else pa.array(bench.certainty)
+    table = table.append_column("certainty", sure)
     return Judged(labels, ledger.write(number, "consensus", "parquet", tables.to_parquet(table)), quality)
 
 

@@ -18,6 +18,7 @@ from lamplighter.rounds import Artifact, ScoreDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
 from lamplighter.standing import Standing
 from lamplighter.steps.committee import scorer_of
+from lamplighter.steps.follow_up import look_again
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import context_of, strategy_of, wanted
 from lamplighter.strategies.base import Lane, Strategy
@@ -41,11 +42,13 @@ def score(standing: Standing) -> ScoreDone:
             ready = strategy.prepare(replace(context, survey=survey))
         job = _job(standing, ready, ready.lanes(context), scorer)
         result = cluster.scan_pool(client, job, shards, tell)
+    waiting = look_again(standing, job, result)
     sample = sample_table(result.sample) if scorer else None
     return ScoreDone(
         shortlist=_write(standing, "shortlist", shortlist_table(result.shortlist)),
         holdout=_write(standing, "holdout", _holdout_table(result)),
         sample=_write(standing, "sample", sample) if sample is not None else None,
+        waiting=_write(standing, "waiting", waiting) if waiting else None,
         strategy=name,
         wanted=wanted(standing).rows,
         campaign=standing.driver.ledger.write(

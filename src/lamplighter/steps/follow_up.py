@@ -1,0 +1,147 @@
+"""Follow up: what the newest model says of rows that still wait for an answer, and which are taken back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lamplighter import scan, shortlists, tables
+from lamplighter.array_pool import ArrayPool
+from lamplighter.arrays import Bools, RowIds
+from lamplighter.labelers.base import BatchRow
+from lamplighter.labelled_rows import Labelled, Rows
+from lamplighter.rounds import Artifact, CollectDone, ScoreDone, SelectDone, TrainDone
+from lamplighter.scan import ScanJob, ScanResult
+from lamplighter.standing import Standing
+
+log = logging.getLogger("lamplighter")
+
+
+@dataclass(frozen=True)
+class FollowedUp:
+    """What a round did about rows that earlier ones asked for."""
+
+    withdrawn: Artifact | None = None
+    withdrawn_rows: int = 0
+    refreshed: int = 0
+
+
+def look_again(standing: Standing, job: ScanJob, result: ScanResult) -> Any:
+    """Judge the rows that wait as the pool's rows were judged in this scan; None where nobody asks.
+
+    Gives a table of id, predicted, proba and wanted: whether the row would be on the shortlist if it
+    were still in the pool. A row of the holdout is always wanted.
+    """
+    model = standing.model(standing.current(TrainDone))
+    ids = waiting_ids(standing)
+    if model is None or not standing.driver.labeler.follows_up or not len(ids):
+        return None
+    place = tables.positions(ids, standing.known_ids)
+    rows = standing.with_features(Labelled(ids, np.zeros(len(ids), np.int32), place))
+    finite = np.isfinite(rows.x).all(axis=1)
+    proba = np.full((len(ids), len(model.classes)), np.nan, np.float32)
+    proba[finite] = model.predict_proba(rows.x[finite])
+    best = np.where(finite, np.nan_to_num(proba).argmax(axis=1), 0)
+    return pa.table(
+        {
+            "id": ids,
+            "predicted": pa.array(model.classes).take(pa.array(best, mask=~finite)),
+            "proba": tables.vector_column(proba),
+            "wanted": _wanted(standing, job, result, rows),
+        }
+    )
+
+
+def _wanted(standing: Standing, job: ScanJob, result: ScanResult, rows: Rows) -> Bools:
+    """Scan the rows like a pool of their own, and see which hold out among the pool's best."""
+    held = standing.in_holdout(rows.ids)
+    if not (~held).any():
+        return held
+    free = ArrayPool(rows.ids.filter(pa.array(~held)), np.ascontiguousarray(rows.x[~held]))
+    alone = replace(job, pool=free, exclude=None, holdout_below=0, sample_below=0)
+    found = scan.scan_here(alone).shortlist
+    both = shortlists.best_of_lanes([result.shortlist, found], job.lanes)
+    return held | tables.is_in(rows.ids, both.ids)
+
+
+def waiting_ids(standing: Standing) -> RowIds:
+    """Give the rows of earlier batches that nobody has answered, in the order they were sent."""
+    asked = standing.asked
+    left = asked.stands & (asked.round < standing.number) & ~tables.is_in(asked.ids, standing.answered_ids)
+    return asked.ids.filter(pa.array(left)).unique()
+
+
+def follow_up(standing: Standing) -> FollowedUp:
+    """Take back what waits too long or is no longer wanted, and refresh the predictions of the rest."""
+    driver = standing.driver
+    tickets = standing.tickets[driver.campaign.labeler.name]
+    if not driver.labeler.follows_up or not tickets:
+        return FollowedUp()
+    desk = driver.desk(standing.integer_ids)
+    unwanted = _to_take_back(standing)
+    back = driver.labeler.withdraw(unwanted.to_pylist(), tickets, desk) if len(unwanted) else ()
+    gone = tables.as_ids(list(back), standing.integer_ids)
+    fresh = _fresh_rows(standing, gone)
+    refreshed = driver.labeler.refresh(fresh, tickets, desk) if fresh else 0
+    if not len(gone):
+        return FollowedUp(refreshed=refreshed)
+    log.info("%d waiting rows taken back", len(gone))
+    table = pa.table({"id": gone, "again": _may_be_asked_again(standing, gone)})
+    kept = driver.ledger.write(standing.number, "withdrawn", "parquet", tables.to_parquet(table))
+    return FollowedUp(kept, len(gone), refreshed)
+
+
+def _to_take_back(standing: Standing) -> RowIds:
+    ids = waiting_ids(standing)
+    expired = tables.is_in(ids, _expired(standing))
+    seen = _seen_again(standing)
+    unwanted = np.zeros(len(ids), bool)
+    if standing.driver.campaign.waiting.unwanted == "withdraw" and seen is not None:
+        dull = seen.filter(pa.array(~np.asarray(seen.column("wanted"))))
+        unwanted = tables.is_in(ids, tables.ids_of(dull))
+    return ids.filter(pa.array(expired | unwanted))
+
+
+def _expired(standing: Standing) -> RowIds:
+    """Give the rows whose batch is older than the campaign's patience, at the time of the round's collect."""
+    days, asked = standing.driver.campaign.waiting.expire_after_days, standing.asked
+    if days is None:
+        return tables.empty_ids(standing.integer_ids)
+    since = standing.current(CollectDone).started_at - timedelta(days=days)
+    old = [done.round for done in standing.steps(SelectDone) if done.finished_at < since]
+    return asked.ids.filter(pa.array(np.isin(asked.round, old) & asked.stands))
+
+
+def _seen_again(standing: Standing) -> Any:
+    kept = standing.current(ScoreDone).waiting
+    return tables.from_parquet(standing.read(kept)) if kept else None
+
+
+def _may_be_asked_again(standing: Standing, gone: RowIds) -> Bools:
+    """Say which rows a later scan may find: those that were only unwanted now, and expired ones by choice."""
+    if standing.driver.campaign.waiting.then == "ask_again":
+        return np.ones(len(gone), bool)
+    return ~tables.is_in(gone, _expired(standing))
+
+
+def _fresh_rows(standing: Standing, gone: RowIds) -> list[BatchRow]:
+    seen = _seen_again(standing)
+    if seen is None or not standing.driver.campaign.waiting.refresh:
+        return []
+    left = seen.filter(pa.array(~tables.is_in(tables.ids_of(seen), gone)))
+    return [
+        BatchRow(
+            id=row["id"],
+            purpose="batch",
+            rank=rank,
+            predicted=row["predicted"],
+            proba=tuple(row["proba"]),
+        )
+        for rank, row in enumerate(left.to_pylist(), 1)
+        if row["predicted"] is not None
+    ]
