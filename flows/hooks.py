@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here, as in all flow modules.
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -232,9 +233,9 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=1000)
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            "choose others with --host and --port"
+            f"cannot listen on {host} port {port}: {why}; choose others with --host and --port"
         ) from error
 
 

@@ -10,13 +10,14 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.announcing import announce
+from flows.announcing import UNENDED, announce
 from lamplighter.announcing import EVENT, Labelled, look
 from lamplighter.driver import open_driver
 from lamplighter.hooks import Pace
@@ -50,6 +51,8 @@ def deployed(prefect_server: PrefectServer) -> str:
     tool = ["-m", "prefect", "--no-prompt"]
     command(prefect_server, *tool, "work-pool", "create", "lamplighter", "--type", "process", "--overwrite")
     command(prefect_server, *tool, "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    for run in unended(prefect_server):  # of other tests: a worker that was stopped leaves some
+        end(prefect_server, run)
     return command(prefect_server, "deployments/apply_automations.py", EVENTS_FILE)
 
 
@@ -71,6 +74,12 @@ def events_of(server: PrefectServer, campaign: Campaign) -> list[dict[str, Any]]
 def runs_of(server: PrefectServer, campaign: Campaign) -> list[dict[str, Any]]:
     found = server.request("/flow_runs/filter", {"flows": {"name": {"any_": ["labeling-round"]}}})
     return [run for run in found if run["parameters"].get("campaign") == campaign.file]
+
+
+def unended(server: PrefectServer) -> list[dict[str, Any]]:
+    flows, runs = {"name": {"any_": ["labeling-round"]}}, {"state": {"type": {"any_": UNENDED}}}
+    found: list[dict[str, Any]] = server.request("/flow_runs/filter", {"flows": flows, "flow_runs": runs})
+    return found
 
 
 def end(server: PrefectServer, run: dict[str, Any], state: str = "CANCELLED") -> None:
