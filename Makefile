@@ -52,6 +52,13 @@ $(LABEL_STUDIO)/done: $(BIN)/uv requirements/labelstudio.txt
 	$(UV) pip install -q --python $(LABEL_STUDIO)/bin/python --require-hashes -r requirements/labelstudio.txt
 	@touch $@
 
+# The peers of label quality bring 0.5 GB and pins of their own, so they live apart.
+PEERS := .venv-quality-peers
+$(PEERS)/done: $(BIN)/uv requirements/peers-quality.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(UV) pip install -q --python $(PEERS)/bin/python --require-hashes -r requirements/peers-quality.txt
+	@touch $@
+
 env: $(VENV)/test.done  ## the environment with the test tools
 
 demo: $(VENV)/runtime.done $(VENV)/data.done  ## rounds on real data until a stopping rule fires, beside random
@@ -83,6 +90,9 @@ bench-select: $(VENV)/bench.done  ## choosing against its peers, and what each s
 bench-labels: $(VENV)/bench.done $(VENV)/bench-data.done  ## labels needed, ours and the peers', on real sets
 	$(BIN)/python -m benchmarks.labels --write docs/label-efficiency.md $(BENCH_ARGS)
 
+bench-quality: $(VENV)/runtime.done $(PEERS)/done  ## label quality against crowd-kit and cleanlab
+	$(BIN)/python -m benchmarks.quality --write docs/label-quality.md --golden tests/quality/golden $(BENCH_ARGS)
+
 stack-test: $(VENV)/test.done  ## build the image and bring the compose stack up, where a Docker engine answers
 	$(BIN)/python -m pytest tests/docker/stack.py $(PYTEST_ARGS)
 
@@ -94,9 +104,10 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
 	$(COMPILE) --no-deps requirements/bench-data.in -o requirements/bench-data.txt
 	$(COMPILE) requirements/labelstudio.in -o requirements/labelstudio.txt
+	$(COMPILE) requirements/peers-quality.in -o requirements/peers-quality.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 
 clean:  ## remove the environment and what the demo wrote
-	rm -rf $(VENV) $(LABEL_STUDIO) demo bench-data dist
+	rm -rf $(VENV) $(PEERS) $(LABEL_STUDIO) demo bench-data dist
 
-.PHONY: help env demo demo-stop test check fix bench-score bench-select bench-labels stack-test lock clean
+.PHONY: help env demo demo-stop test check fix bench-score bench-select bench-labels bench-quality stack-test lock clean

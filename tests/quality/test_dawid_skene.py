@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.quality_crowds import PATIENTS
 from lamplighter.errors import ConfigError
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.dawid_skene import DawidSkene, dawid_skene
@@ -66,18 +67,9 @@ def test_one_step_by_hand() -> None:
     assert not found.converged
 
 
-#: Dawid and Skene 1979, the published data: 45 patients, fitness for anaesthesia from 1 to 4, as assessed
-#: three times by the first anaesthetist and once by four others.
-PATIENTS = """
-1111111 3334334 1122122 2223121 2223222 2223322 1222111 3333433 2222223 2322223 4444444 2223343 1111111
-2223212 1211111 1112111 1111111 1111111 2222221 2221322 2222222 2222221 2223222 2212222 1111111 1111111
-2322222 1111111 1111111 1121121 1111111 3333233 1111111 2222222 2223232 4334343 2212232 2323233 3333432
-1111111 1111111 1212111 2322222 1211111 2222222
-"""
-
-
 def test_the_published_patients() -> None:
     said = np.array([[int(c) - 1 for c in patient] for patient in PATIENTS.split()])
+    # Three assessments of each patient are by the same annotator.
     answers = Answers(
         ids=pa.array(range(45)),
         annotators=("1", "2", "3", "4", "5"),
