@@ -12,6 +12,7 @@ from tests.campaigns import write_campaign, write_pool
 from tests.faults import victim
 from tests.faults.ledgers import answers, asked, ledger
 from tests.faults.victim import Orders
+from tests.quality_rounds.crews import write_gold
 from tests.servers.seaweed import BUCKET, Seaweed
 
 pytestmark = pytest.mark.fault
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.fault
 ROUNDS = (1, 2)
 #: The calls are covered in strides, so that tests can run beside each other.
 STRIDES = 2
+#: So that what follows from answers is kept, and rows are asked about that the pool does not have.
+QUALITY = {"consensus": "dawid_skene", "weights": True, "gold": {"url": "gold.parquet"}}
 #: On S3 every so many calls: what differs from the local store is the store, not the round.
 S3_STRIDE = 5
 
@@ -27,12 +30,15 @@ S3_STRIDE = 5
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("kill")
     write_pool(made, rows=300)
+    write_gold(made)
     return made
 
 
 def campaign_at(folder: Path, store: str) -> str:
     name = f"{uuid.uuid4().hex}.yaml"
-    return write_campaign(folder, name, store=store, batch_size=12, evaluation={"holdout": 30})
+    return write_campaign(
+        folder, name, store=store, batch_size=12, evaluation={"holdout": 30}, quality=QUALITY
+    )
 
 
 def undisturbed(folder: Path, store: str, rounds: int) -> tuple[str, int]:
