@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import fsspec
 import yaml
@@ -179,9 +180,7 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
     if quality and quality.gold:
         gold = quality.gold.model_copy(update={"url": anchored(quality.gold.url)})
         quality = quality.model_copy(update={"gold": gold})
-    params = dict(campaign.labeler.params)
-    if campaign.labeler.name == "simulated" and isinstance(params.get("labels"), str):
-        params["labels"] = anchored(params["labels"])
+    params = _anchored_params(campaign.labeler.name, campaign.labeler.params, anchored)
     return campaign.model_copy(
         update={
             "pool": campaign.pool.model_copy(update={"url": anchored(campaign.pool.url)}),
@@ -192,6 +191,23 @@ def _anchor(campaign: Campaign, base: Path) -> Campaign:
             "labeler": campaign.labeler.model_copy(update={"params": params}),
         }
     )
+
+
+def _anchored_params(name: str, params: dict[str, Any], anchored: Callable[[str], str]) -> dict[str, Any]:
+    """Make the paths among a labeler's parameters absolute, also of the labelers inside a route."""
+    params = dict(params)
+    if name == "simulated" and isinstance(params.get("labels"), str):
+        params["labels"] = anchored(params["labels"])
+    if name == "route" and isinstance(params.get("labelers"), list):
+        params["labelers"] = [_anchored_part(part, anchored) for part in params["labelers"]]
+    return params
+
+
+def _anchored_part(part: Any, anchored: Callable[[str], str]) -> Any:
+    # What has another form is refused where the route is built, which can say what is wrong with it.
+    if not isinstance(part, dict) or not isinstance(part.get("params"), dict):
+        return part
+    return part | {"params": _anchored_params(str(part.get("name")), part["params"], anchored)}
 
 
 def _faults(error: ValidationError) -> list[str]:

@@ -117,3 +117,18 @@ def of_another_mind(rows: Rows, classes: Sequence[str]) -> list[Any]:
 
 def _another(label: str, classes: Sequence[str]) -> str:
     return classes[(list(classes).index(label) + 1) % len(classes)]
+
+
+#: The true class of each row, where a test wants a function that is often right.
+fruit: dict[int, str] = {}
+
+
+def guess(row_id: int) -> str:
+    """Give the true class of most rows."""
+    return fruit[row_id] if row_id % 7 else _another(fruit[row_id], sorted(set(fruit.values())))
+
+
+def guess_fruit(rows: Rows, classes: Sequence[str]) -> list[Any]:
+    """Be right about most rows, and sure of two in three."""
+    calls.append(rows)
+    return [{"label": guess(row["id"]), "confidence": 0.5 if row["id"] % 3 == 0 else 0.95} for row in rows]
