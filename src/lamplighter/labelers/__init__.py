@@ -9,6 +9,7 @@ from lamplighter.labelers.base import Labeler
 from lamplighter.labelers.files import Files
 from lamplighter.labelers.function import Function
 from lamplighter.labelers.http_service import HttpService
+from lamplighter.labelers.label_studio import LabelStudio
 from lamplighter.labelers.llm import Llm
 from lamplighter.labelers.route import Route
 from lamplighter.labelers.simulated import Simulated
@@ -17,6 +18,7 @@ from lamplighter.registry import Registry
 LABELERS: Registry[Labeler] = Registry(
     "labeler",
     {
+        "label_studio": LabelStudio,
         "simulated": Simulated,
         "files": Files,
         "function": Function,

@@ -166,18 +166,18 @@ class Wire:
             with self.client.stream("POST", self.url, content=data, headers=headers) as response:
                 body = self._read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Failed(f"{self._host} cannot be reached: {_named(error)}") from error
+            raise Failed(f"{self._host} cannot be reached: {named(error)}") from error
         except httpx.TimeoutException as error:
             raise Failed(
                 f"{self._host} gave no answer within {self.patience.timeout_s:g} s", lost=True
             ) from error
         except httpx.RequestError as error:
-            raise Failed(f"the connection to {self._host} failed: {_named(error)}", lost=True) from error
+            raise Failed(f"the connection to {self._host} failed: {named(error)}", lost=True) from error
         self._check(response, body)
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise Failed(f"{self._host} answered what is no JSON: {_excerpt(body)}", lost=True) from error
+            raise Failed(f"{self._host} answered what is no JSON: {excerpt(body)}", lost=True) from error
 
     def _read(self, response: httpx.Response) -> bytes:
         # The client's own timeout is for each piece of an answer; one that trickles could take for ever.
@@ -194,7 +194,7 @@ class Wire:
         status = response.status_code
         if response.is_success:
             return
-        said = f"{self._host} answered {status}: {_excerpt(body)}"
+        said = f"{self._host} answered {status}: {excerpt(body)}"
         if status in _AGAIN or status >= 500:
             raise Failed(said, wait_s=retry_after(response.headers.get("Retry-After")))
         if status in _REFUSED or response.has_redirect_location:
@@ -211,7 +211,7 @@ def wire(
     url: str, headers: Mapping[str, str], patience: Patience, scrubbed: Callable[[str], str]
 ) -> Iterator[Wire]:
     """Open a line; it is closed with the block."""
-    with httpx.Client(headers=dict(headers), timeout=patience.timeout_s) as client, _hushed():
+    with httpx.Client(headers=dict(headers), timeout=patience.timeout_s) as client, hushed():
         yield Wire(client, url, patience, scrubbed, Pace(patience.requests_per_s))
 
 
@@ -249,7 +249,7 @@ def retry_after(value: str | None) -> float | None:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep httpx from logging each request with its whole address, which may hold a key."""
     log = logging.getLogger("httpx")
 
@@ -263,10 +263,12 @@ def _hushed() -> Iterator[None]:
         log.removeFilter(only_trouble)
 
 
-def _named(error: Exception) -> str:
+def named(error: Exception) -> str:
+    """Say what an error is and what it says."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _excerpt(body: bytes) -> str:
+def excerpt(body: bytes) -> str:
+    """Give the start of an answer on one line, in quotes."""
     text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())
     return repr(text[:_SHOWN]) if text else "nothing"

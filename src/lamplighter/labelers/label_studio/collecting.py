@@ -1,0 +1,96 @@
+"""What came back from one project since the last time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import islice
+
+from lamplighter.labelers.base import Annotation, Cursor, Desk, Problem, Ticket
+from lamplighter.labelers.label_studio.answers import INCLUDE, Reading, newest_time
+from lamplighter.labelers.label_studio.client import Client, Gone
+from lamplighter.labelers.label_studio.tasks import Filter, Row, Tasks, where
+
+#: A change is dated before it can be seen; nothing takes longer to be written than this.
+OVERLAP = timedelta(minutes=15)
+_PART = 1000
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """One project's tasks, and the tickets of the batches that went to it."""
+
+    tasks: Tasks
+    tickets: Sequence[Ticket]
+    desk: Desk
+
+    def answers(self, since: Cursor) -> Iterator[Annotation | Problem]:
+        """Give what is new; one problem where the project is gone."""
+        project, client = self.tasks.project, self.tasks.client
+        try:
+            client.read(f"/api/projects/{project}", include="id")
+        except Gone:
+            rows = sum(ticket.rows for ticket in self.tickets)
+            yield Problem(
+                f"project {project}",
+                f"{client.host} has it no longer, or the token's owner may not see it; the answers about "
+                f"{rows} rows sent to it that were not collected before are lost unless it is restored",
+            )
+            return
+        newest = newest_time(since.known, project) if since.known is not None else since.newest
+        yield from self._changed(self._reading(since), newest)
+
+    def _changed(self, reading: Reading, newest: datetime | None) -> Iterator[Annotation | Problem]:
+        client = self.tasks.client
+        filters = () if newest is None else (_changed_after(newest - OVERLAP),)
+        started = client.server_time
+        found = {task["id"]: task for task in self._read(filters)}
+        if started and found:
+            # Reading takes a while; what was changed behind our back is read again.
+            again = parsedate_to_datetime(started) - timedelta(minutes=1)
+            found |= {task["id"]: task for task in self._read((_changed_after(again),))}
+        tasks = (found[number] for number in sorted(found))
+        while part := list(islice(tasks, _PART)):
+            yield from reading.read(part)
+
+    def _read(self, filters: Sequence[Filter]) -> Iterator[Row]:
+        return self.tasks.read(INCLUDE, *filters, everything=True)
+
+    def _reading(self, since: Cursor) -> Reading:
+        return Reading(
+            project=self.tasks.project,
+            batches={ticket.batch for ticket in self.tickets},
+            controls={ticket.params["control"] for ticket in self.tickets},
+            classes=self.desk.classes,
+            integer_ids=self.desk.integer_ids,
+            people=_people(self.tasks.client),
+            known=since.known,
+        )
+
+
+def by_project(tickets: Sequence[Ticket]) -> dict[int, list[Ticket]]:
+    """Sort tickets by the project that their batches went to."""
+    found: dict[int, list[Ticket]] = {}
+    for ticket in tickets:
+        if "project" in ticket.params:
+            found.setdefault(ticket.params["project"], []).append(ticket)
+    return found
+
+
+def of_host(said: Annotation | Problem, client: Client) -> Annotation | Problem:
+    """Let a problem say which server it is on."""
+    if isinstance(said, Problem):
+        return replace(said, where=f"{client.host}, {said.where}", what=client.scrubbed(said.what))
+    return said
+
+
+def _people(client: Client) -> dict[int, str]:
+    listed = client.read("/api/users/")
+    return {user["id"]: user["email"] or user["username"] for user in listed}
+
+
+def _changed_after(moment: datetime) -> Filter:
+    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return where("updated_at", "greater", text, "Datetime")
