@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
-from lamplighter.labelers.asking import Automated
 from lamplighter.labelers.parameters import switch, text, whole
 from lamplighter.labelers.questions import Ask, Question, Reply, Unanswered, Work
+from lamplighter.labelers.remote import Remote
 from lamplighter.labelers.shelf import Answer
-from lamplighter.labelers.wire import Patience, Sent, Wire, check_line, encoded, secrets_in, wire
+from lamplighter.labelers.wire import Sent, Wire, check_line, encoded, secrets_in, wire
 
 Id = StrictInt | StrictStr
 
@@ -58,7 +58,7 @@ class Response(BaseModel):
 
 
 @dataclass(frozen=True)
-class HttpService(Automated):
+class HttpService(Remote):
     """Posts batches of rows to an address, with patience.
 
     Attributes
@@ -102,19 +102,9 @@ class HttpService(Automated):
         _ = self.patience
 
     @property
-    def patience(self) -> Patience:
-        """How the service is treated."""
-        return Patience(self.timeout_s, self.attempts, self.backoff_s, self.max_wait_s, self.requests_per_s)
-
-    @property
     def answers_as(self) -> str:
         """The name from the parameters."""
         return self.annotator
-
-    @property
-    def questions_at_once(self) -> int:
-        """The requests that may be under way."""
-        return self.parallel
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from lamplighter.errors import ConfigError
-from lamplighter.labelers.asking import Automated
 from lamplighter.labelers.completions import Interview
 from lamplighter.labelers.metering import Meter, Prices, check_prices, spent
 from lamplighter.labelers.parameters import between, mapping, switch, text, whole
 from lamplighter.labelers.prompts import INSTRUCTIONS, PROMPT, Prompts, answer_schema, read_examples
 from lamplighter.labelers.questions import Ask, Work
+from lamplighter.labelers.remote import Remote
 from lamplighter.labelers.replies import Replies
-from lamplighter.labelers.wire import Patience, check_line, secrets_in, wire
+from lamplighter.labelers.wire import check_line, secrets_in, wire
 
 log = logging.getLogger("lamplighter")
 
@@ -24,7 +24,7 @@ _OURS = ("model", "messages", "response_format", "temperature", "max_tokens", "s
 
 
 @dataclass(frozen=True)
-class Llm(Automated):
+class Llm(Remote):
     """Asks a language model about each row, and keeps every reply, so that none is paid twice.
 
     Attributes
@@ -130,11 +130,6 @@ class Llm(Automated):
     def prices(self) -> Prices:
         """What tokens cost."""
         return Prices(self.input_price, self.output_price)
-
-    @property
-    def patience(self) -> Patience:
-        """How the endpoint is treated."""
-        return Patience(self.timeout_s, self.attempts, self.backoff_s, self.max_wait_s, self.requests_per_s)
 
     @property
     def answers_as(self) -> str:
