@@ -69,6 +69,7 @@ def _parts(driver: Driver) -> None:
     _ = driver.labeler, driver.rules
     learner.check_learner(driver.campaign.learner)
     driver.check_needs()
+    _ = driver.gold
 
 
 def _compare(driver: Driver, standing: Standing) -> None:

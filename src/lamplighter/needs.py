@@ -30,6 +30,7 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
     ConfigError
         A strategy reads what the campaign does not give, or a learner of the committee is wrong.
     """
+    _check_weights(campaign)
     listed = campaign.committee.learners if campaign.committee else None
     for member in listed or ():
         learner.check_learner(member, campaign.classes)
@@ -37,6 +38,15 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
         _check_committee(campaign, name, strategy)
         _check_last_layer(campaign, name, strategy)
         _check_embedding(campaign, name, strategy)
+
+
+def _check_weights(campaign: Campaign) -> None:
+    quality = campaign.quality
+    if quality and quality.weights and not learner.can_weigh(campaign.learner):
+        raise ConfigError(
+            f"quality.weights: learner '{campaign.learner.name}' takes no sample weights; leave weights out, "
+            "or use a learner whose fit has sample_weight, such as sklearn.linear_model.LogisticRegression"
+        )
 
 
 def check_waiting(campaign: Campaign, labeler: Labeler) -> None:

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lamplighter import learner, rng, tables, votes
-from lamplighter.errors import ConfigError, UnknownClass
+from lamplighter.checking import check
+from lamplighter.errors import ConfigError, PoolError, UnknownClass
 from lamplighter.labelers.base import BatchRow
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.consensus import sample_weights
@@ -235,3 +236,17 @@ def test_a_budget_pays_for_overlap_and_gold(tmp_path: Path) -> None:
 def test_what_a_section_may_not_say(tmp_path: Path, quality: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         crew(tmp_path, quality, GOOD)
+
+
+def test_a_learner_without_weights_cannot_be_given_any(tmp_path: Path) -> None:
+    neighbours = {"name": "sklearn.neighbors.KNeighborsClassifier"}
+    with pytest.raises(ConfigError, match="KNeighborsClassifier' takes no sample weights"):
+        crew(tmp_path, {"weights": True}, GOOD, learner=neighbours)
+
+
+def test_check_reads_the_gold_file(tmp_path: Path) -> None:
+    driver = crew(tmp_path, GOLD, GOOD)
+    check(driver)
+    (tmp_path / "gold.parquet").unlink()
+    with pytest.raises(PoolError, match=r"gold\.parquet"):
+        check(crew(tmp_path, GOLD, GOOD))

@@ -33,6 +33,8 @@ _ASIDE = {
     "strategy",
     "labeler",
     "max_outstanding",
+    "quality",
+    "waiting",
     "evaluation",
     "stopping",
     "budget",

@@ -13,6 +13,7 @@ from lamplighter.cli.flow_commands import flow
 from lamplighter.cli.parameters import CampaignPath, guarded
 from lamplighter.config import load
 from lamplighter.driver import Driver
+from lamplighter.hook_registration import Callback, check_registers
 from lamplighter.hooks import SECRET, Pace, secret_in
 from lamplighter.redaction import Redactor
 
@@ -21,6 +22,13 @@ def hooks(  # noqa: PLR0917 - typer makes options of them
     campaign: CampaignPath,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4300,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Have Label Studio call this address, the receiver's as its server sees it.",
+        ),
+    ] = None,
     secret: Annotated[
         str, typer.Option("--secret-env", help="Environment variable that holds the shared secret.")
     ] = SECRET,
@@ -40,9 +48,12 @@ def hooks(  # noqa: PLR0917 - typer makes options of them
     hide(secret)
     with guarded(driver):
         check_tells(driver)
+        if register:
+            check_registers(driver)
         watch = flow("flows.hooks", "Watch")(
             file=campaign,
             worker_file=worker_file or absolute(campaign),
+            callback=Callback(register, known) if register else None,
             deployment=deployment,
             pace=Pace(every=every * 60),
         )

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lamplighter.cli import quality_lines
+
 NOTHING_TO_DO = 3
 out = Console(highlight=False, soft_wrap=True)
 
@@ -128,9 +130,25 @@ def status(found: dict[str, Any]) -> None:
     if found["waiting"]:
         columns = ["round", "rows", "waiting"]
         table("Waiting at the labelers", columns, [[w[c] for c in columns] for w in found["waiting"]])
+    if found["quality"]:
+        _quality(found["quality"])
     pairs("Now", _now(found))
     for line in (*found["notices"], *found["problems"]):
         out.print(f"[yellow]note[/] {escape(line)}")
+
+
+def _quality(found: dict[str, Any]) -> None:
+    record = quality_lines.record_of(found)
+    pairs(f"Label quality, round {found['round']}", quality_lines.values(record))
+    people = quality_lines.annotators(record)
+    if people:
+        table("Annotators", quality_lines.COLUMNS, people)
+    if 0 < len(people) < len(record.annotators):
+        say(f"and {len(record.annotators) - len(people):,} more, in the report")
+    for alarm in record.alarms:
+        out.print(f"[red]alarm[/] {escape(alarm.text)}")
+    for line in record.warnings:
+        out.print(f"[yellow]warning[/] {escape(line)}")
 
 
 def _now(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The learner: fits on labels, scores the pool, and is saved without pickle."""
 
 from lamplighter.learner.committee import Committee, fit_committee
-from lamplighter.learner.estimator import check_learner, describe
+from lamplighter.learner.estimator import can_weigh, check_learner, describe
 from lamplighter.learner.fitting import fit
 from lamplighter.learner.generic import GenericScorer
 from lamplighter.learner.last_layer import LastLayer, gives
@@ -20,6 +20,7 @@ __all__ = [
     "Model",
     "Scored",
     "Scorer",
+    "can_weigh",
     "check_learner",
     "describe",
     "fit",

@@ -93,9 +93,15 @@ def describe(config: LearnerConfig) -> str:
     return f"{name} ({', '.join(details)})" if details else name
 
 
-def takes_weights(estimator: Classifier) -> bool:
+def takes_weights(estimator: Classifier | type) -> bool:
     """Say whether `fit` takes `sample_weight`."""
-    return "sample_weight" in inspect.signature(estimator.fit).parameters
+    fit: Any = getattr(estimator, "fit", None)
+    return "sample_weight" in inspect.signature(fit).parameters
+
+
+def can_weigh(config: LearnerConfig) -> bool:
+    """Say whether a learner takes sample weights, without any data; raises UntrustedType, ConfigError."""
+    return takes_weights(trust.load_class(config.name))
 
 
 def _is_classifier(cls: type) -> bool:
