@@ -18,6 +18,7 @@ from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError
 from lamplighter.quality.confirmed import confirmed
 from lamplighter.rounds import RoundRecord
+from lamplighter.standing import Standing
 from lamplighter.steps import run_round
 from lamplighter.store import open_store
 from lamplighter.testing.faults import Wrapped
@@ -26,6 +27,7 @@ from tests.campaigns import CLASSES, write_campaign, write_pool
 from tests.labelers import rules
 from tests.labelers.routes import FILES
 from tests.labelers.service import Act, Seen, Service
+from tests.quality_rounds.crews import quality_of
 
 T = TypeVar("T")
 SECRET = "hush-hush-4711"
@@ -113,6 +115,9 @@ def test_rounds_with_simulated_people(tmp_path: Path, truth: dict[int, str]) -> 
     audited = [said["id"] for said in table.to_pylist() if said["status"] == "withdrawn"]
     right = sum(rules.guess(i) == truth[i] for i in audited)
     assert (found.n, found.value) == (len(audited), right / len(audited))
+    told = quality_of(Standing(driver, driver.history()))
+    assert told.confirmed == found
+    assert told.suggested is not None
 
 
 def test_rounds_with_people_who_fill_in_files(tmp_path: Path, truth: dict[int, str]) -> None:

@@ -12,14 +12,16 @@ import pyarrow.compute
 
 from lamplighter import learner, tables, votes
 from lamplighter.arrays import F64, Bools
-from lamplighter.errors import TooFewClasses
+from lamplighter.errors import ConfigError, TooFewClasses, UnknownName
 from lamplighter.label_sections import QualityConfig
+from lamplighter.labelers import LABELERS
 from lamplighter.labelled_rows import Labelled
 from lamplighter.quality.active_lab import labelled_scores
 from lamplighter.quality.agreement import agreement
 from lamplighter.quality.alarms import alarms, gold_share
 from lamplighter.quality.annotators import AnnotatorQuality, Verdict, annotator_quality, below
 from lamplighter.quality.answers import Answers
+from lamplighter.quality.confirmed import Confirmed, confirmations
 from lamplighter.quality.consensus import Consensus
 from lamplighter.quality.crowdlab import crowdlab
 from lamplighter.quality.dawid_skene import dawid_skene
@@ -162,6 +164,11 @@ class _Bench:
         picked = tables.concat_ids([tables.ids_of(table) for table in again], self.standing.integer_ids)
         return self.counted.of_rows(~tables.is_in(self.counted.ids, picked))
 
+    @cached_property
+    def confirmations(self) -> Confirmed:
+        names = set(self.standing.annotations.column("labeler").to_pylist())
+        return confirmations(self.standing.annotations, frozenset(filter(_is_automated, names)))
+
     def record(self) -> QualityRecord:
         """Give the round's document of label quality."""
         enough = self.section.relabel.enough if self.section.relabel else 0.5
@@ -173,6 +180,8 @@ class _Bench:
             confidence=float(self.consensus.confidence.mean()) if len(self.consensus) else None,
             agreement=self._agreement(),
             gold=gold_share(self.people),
+            confirmed=self.confirmations.taken,
+            suggested=self.confirmations.suggested,
             annotators=tuple(self._annotator(person) for person in self.people),
             warnings=tuple(str(verdict) for verdict in self.verdicts),
         )
@@ -184,6 +193,14 @@ class _Bench:
 
     def _annotator(self, person: AnnotatorQuality) -> AnnotatorRecord:
         return AnnotatorRecord(**vars(person), left_out=person.name in self.left_out)
+
+
+def _is_automated(name: str) -> bool:
+    """Say whether answers of a labeler are a machine's; one that is no longer installed asked people."""
+    try:
+        return LABELERS.get(name).automated
+    except (UnknownName, ConfigError):
+        return False
 
 
 def _is_again(table: Any) -> Any:
