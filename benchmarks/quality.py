@@ -1,7 +1,7 @@
 """Label quality against crowd-kit, cleanlab and krippendorff, which run in an environment of their own.
 
 make bench-quality                                   # writes docs/label-quality.md and the golden files
-make bench-quality BENCH_ARGS="--no-million"
+make bench-quality BENCH_ARGS="--no-large"
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     compared = [row for crowd, peer in zip(crowds, found, strict=True) for row in rows(crowd, peer)]
     rankings = [r for crowd, peer in zip(crowds, found, strict=True) if (r := ranking(crowd, peer))]
     text = quality_report.section(crowds, compared, rankings, ", ".join(map(str, found[0]["versions"])))
-    if options.million:
+    if options.large:
         text += "\n\n" + large()
     print(text)
     if options.write:
@@ -45,10 +45,15 @@ def main() -> None:
 
 
 def large() -> str:
-    """Run the large crowd, ours and the peer's."""
-    crowd = quality_crowds.million()
-    ours = run([sys.executable, "-m", "benchmarks.quality_million"], crowd)
-    return quality_report.million(ours, peers("million", crowd), crowd.truth)
+    """Run the large crowds, ours and the peers'."""
+    parts = []
+    for crowd, told in (
+        (quality_crowds.million(), quality_report.million),
+        (quality_crowds.assisted(), quality_report.assisted),
+    ):
+        ours = run([sys.executable, "-m", "benchmarks.quality_large", crowd.name], crowd)
+        parts.append(told(ours, peers(crowd.name, crowd), crowd.truth))
+    return "\n\n".join(parts)
 
 
 def peers(what: str, crowd: Crowd) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--million", action=argparse.BooleanOptionalAction, default=True, help="the large run"
+        "--large", action=argparse.BooleanOptionalAction, default=True, help="the large crowds"
     )
     parser.add_argument("--golden", type=Path, help="folder for the peers' results on small crowds")
     parser.add_argument("--write", type=Path, help="Markdown file with the markers")

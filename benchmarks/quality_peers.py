@@ -32,7 +32,7 @@ def main() -> None:
     with np.load(source) as file:
         crowd = {name: file[name] for name in file.files}
     warnings.simplefilter("ignore")  # the peers', about themselves
-    found = compare(crowd) if what == "compare" else million(crowd)
+    found = {"compare": compare, "million": million, "assisted": assisted}[what](crowd)
     versions = [f"{name} {version(name)}" for name in PEERS]
     np.savez(target, versions=np.array(versions), **found)
 
@@ -59,6 +59,19 @@ def million(crowd: dict[str, Any]) -> dict[str, Any]:
         "steps": len(fitted.loss_history_),
         "label": fitted.labels_.sort_index().to_numpy(),
     }
+
+
+def assisted(crowd: dict[str, Any]) -> dict[str, Any]:
+    """Run CROWDLAB and ActiveLab once, and measure them."""
+    wide = pd.DataFrame(_wide(crowd))
+    base, start = peak_mb(), time.process_time()
+    options = {"calibrate_probs": False, "verbose": False, "return_weights": True}
+    skipped = {"return_detailed_quality": False, "return_annotator_stats": False}
+    found = multiannotator.get_label_quality_multiannotator(wide, crowd["proba"], **options, **skipped)
+    multiannotator.get_active_learning_scores(wide, crowd["proba"])
+    seconds = time.process_time() - start
+    label = found["label_quality"]["consensus_label"].to_numpy()
+    return {"cpu_s": seconds, "base_mb": base, "peak_mb": peak_mb(), "label": label}
 
 
 def peak_mb() -> float:
