@@ -73,7 +73,8 @@ def _check_deployment(deployed: dict[str, Any]) -> None:
 
 def _schedule_every_minute(server: PrefectServer, deployed: dict[str, Any], campaign: str) -> None:
     path = f"/deployments/{deployed['id']}"
-    server.request(path, {"parameters": {"campaign": campaign}}, method="PATCH")
+    # Another test may have left it paused, and deploying again leaves that as it is.
+    server.request(path, {"parameters": {"campaign": campaign}, "paused": False}, method="PATCH")
     nightly = deployed["schedules"][0]["id"]
     server.request(f"{path}/schedules/{nightly}", method="DELETE")
     server.request(
