@@ -102,6 +102,11 @@ class HttpService(Remote):
         _ = self.patience
 
     @property
+    def questions_at_once(self) -> int:
+        """The requests that may be under way."""
+        return self.parallel
+
+    @property
     def answers_as(self) -> str:
         """The name from the parameters."""
         return self.annotator

@@ -11,13 +11,10 @@ class Remote(Automated):
 
     Attributes
     ----------
-    parallel
-        Requests that may be under way at once.
     timeout_s, attempts, backoff_s, max_wait_s, requests_per_s
         See `Patience`.
     """
 
-    parallel: int
     timeout_s: float
     attempts: int
     backoff_s: float
@@ -28,8 +25,3 @@ class Remote(Automated):
     def patience(self) -> Patience:
         """How the address is treated."""
         return Patience(self.timeout_s, self.attempts, self.backoff_s, self.max_wait_s, self.requests_per_s)
-
-    @property
-    def questions_at_once(self) -> int:
-        """The requests that may be under way."""
-        return self.parallel
