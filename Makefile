@@ -67,6 +67,12 @@ demo: $(VENV)/runtime.done $(VENV)/data.done  ## rounds on real data until a sto
 demo-stop: $(VENV)/runtime.done  ## stop the Prefect server that the demo left running
 	$(BIN)/python -m flows.local_server
 
+labelstudio: $(VENV)/runtime.done $(LABEL_STUDIO)/done  ## a Label Studio and a campaign: label in the browser, the next round learns
+	$(BIN)/python -m flows.label_studio_demo $(LABELSTUDIO_ARGS)
+
+labelstudio-stop: $(VENV)/runtime.done  ## stop the servers that `make labelstudio` left running
+	$(BIN)/python -m flows.label_studio_demo --stop $(LABELSTUDIO_ARGS)
+
 test: check  ## everything CI runs: lint, types, import rules, the whole suite
 	@$(MAKE) --no-print-directory $(LABEL_STUDIO)/done || echo "Label Studio cannot be installed: its tests will be skipped"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
@@ -110,4 +116,4 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 clean:  ## remove the environment and what the demo wrote
 	rm -rf $(VENV) $(PEERS) $(LABEL_STUDIO) demo bench-data dist
 
-.PHONY: help env demo demo-stop test check fix bench-score bench-select bench-labels bench-quality stack-test lock clean
+.PHONY: help env demo demo-stop labelstudio labelstudio-stop test check fix bench-score bench-select bench-labels bench-quality stack-test lock clean

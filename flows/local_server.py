@@ -2,22 +2,20 @@
 
 # No `from __future__ import annotations` here, as in all flow modules.
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import httpx
 
+from flows.child_server import free_port, keep_pid, stop_earlier
 from lamplighter.errors import LamplighterError
 
 STARTUP_S = 180
-STOP_S = 10
+PROGRAM = "prefect"
 
 
 def configured_server() -> str | None:
@@ -43,8 +41,8 @@ class LocalServer:
     def start(cls, folder: Path) -> Self:
         """Start a server with its state in `folder`, wait until it answers, and make it ours."""
         folder.mkdir(parents=True, exist_ok=True)
-        stop_earlier(folder)
-        port = _free_port()
+        stop_earlier(folder, PROGRAM)
+        port = free_port()
         with (folder / "server.log").open("wb") as log:
             process = subprocess.Popen(
                 [
@@ -65,7 +63,7 @@ class LocalServer:
                 start_new_session=True,
             )
         server = cls(folder, process.pid, port)
-        (folder / "server.pid").write_text(str(process.pid))
+        keep_pid(folder, process.pid)
         server._wait(process)
         os.environ["PREFECT_API_URL"] = f"{server.ui}/api"
         return server
@@ -84,45 +82,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """Stop it."""
-        stop_earlier(self.folder)
-
-
-def stop_earlier(folder: Path) -> bool:
-    """Stop the server whose pid lies in `folder`; say whether there was one."""
-    kept = folder / "server.pid"
-    try:
-        pid = int(kept.read_text())
-        command = Path(f"/proc/{pid}/cmdline")
-        # A pid may have gone to another process since; only a server of ours is stopped.
-        if command.exists() and b"prefect" not in command.read_bytes():
-            raise ProcessLookupError
-        os.killpg(pid, signal.SIGTERM)
-        _wait_gone(pid)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        kept.unlink(missing_ok=True)
-        return False
-    kept.unlink(missing_ok=True)
-    return True
-
-
-def _wait_gone(pid: int) -> None:
-    deadline = time.monotonic() + STOP_S
-    while time.monotonic() < deadline:
-        with suppress(ChildProcessError):  # not started by this process
-            os.waitpid(pid, os.WNOHANG)
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.killpg(pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        stop_earlier(self.folder, PROGRAM)
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
@@ -139,4 +99,4 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if stop_earlier(Path("demo/prefect").resolve()) else "no demo server is running")
+    sys.exit(0 if stop_earlier(Path("demo/prefect").resolve(), PROGRAM) else "no demo server is running")

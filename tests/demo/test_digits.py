@@ -13,7 +13,7 @@ from matplotlib import image
 from sklearn.datasets import load_digits
 
 from lamplighter.testing.datasets import DemoPool
-from lamplighter.testing.digits import DIGITS, ENLARGED, png, write_digit_pool
+from lamplighter.testing.digits import DIGITS, ENLARGED, MARGIN, png, write_digit_pool
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,11 @@ def test_each_row_shows_its_own_pixels(demo: DemoPool) -> None:
         kind, _, data = shown.partition(",")
         assert kind == "data:image/png;base64"
         seen = image.imread(io.BytesIO(base64.b64decode(data)), format="png")
-        assert seen.shape == (8 * ENLARGED, 8 * ENLARGED)
-        means = seen.reshape(8, ENLARGED, 8, ENLARGED).mean(axis=(1, 3)).ravel()
+        (above, aside), side = MARGIN, 8 * ENLARGED
+        assert seen.shape == (2 * above + side, 2 * aside + side)
+        inner = seen[above:-above, aside:-aside]
+        assert inner.sum() + seen.size - inner.size == pytest.approx(seen.sum())  # white around it
+        means = inner.reshape(8, ENLARGED, 8, ENLARGED).mean(axis=(1, 3)).ravel()
         assert np.corrcoef(means, vector)[0, 1] < -0.95  # dark where there is ink
 
 

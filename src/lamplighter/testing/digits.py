@@ -21,6 +21,7 @@ U8: TypeAlias = npt.NDArray[np.uint8]
 #: In the order of the keys 1 2 ... 9 0, so that an interface which numbers its choices fits the keyboard.
 DIGITS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "0")
 ENLARGED = 16
+MARGIN = (16, 136)  #: white above and below, left and right: a page that fills its width shows it whole
 GREYS = 16
 
 
@@ -49,11 +50,11 @@ def write_digit_pool(folder: Path | str, *, rows: int | None = None) -> DemoPool
 
 
 def enlarged(images: npt.NDArray[np.float64]) -> U8:
-    """Draw (n, 8, 8) of 0 to 16 ink as (n, 128, 128) dark on white; people cannot read 8 pixels."""
+    """Draw (n, 8, 8) of 0 to 16 ink as (n, 160, 400) dark on white; people cannot read 8 pixels."""
     ink = zoom(images, (1, ENLARGED, ENLARGED), order=1, mode="nearest", grid_mode=True)
     step = 256 // GREYS  # few greys: a third of the bytes
     drawn: U8 = (255 - np.clip(ink, 0, 16) * (255 / 16)).astype(np.uint8) // step * step + (step - 1)
-    return drawn
+    return np.pad(drawn, ((0, 0), *((side, side) for side in MARGIN)), constant_values=255)
 
 
 def address(picture: U8) -> str:
