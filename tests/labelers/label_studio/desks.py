@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lamplighter.labelers.base import Batch, BatchRow, Collected, Cursor, Desk, Ticket
+import pyarrow as pa
+
+from lamplighter import annotations as annotation_table
+from lamplighter.labelers.base import Annotation, Batch, BatchRow, Collected, Cursor, Desk, Ticket
 from lamplighter.labelers.label_studio import LabelStudio
 from lamplighter.labelers.label_studio.tasks import id_of
+from lamplighter.steps.collect import newest
 from lamplighter.testing import labelers as contract
+from lamplighter.votes import newest_answers
 from tests.labelers.memory import MemoryStore
 from tests.servers.label_studio import LabelStudio as Server
 
@@ -89,3 +94,29 @@ def asked_again(row_id: int, people: int) -> BatchRow:
 
 def _row(task: dict[str, Any]) -> int | str | None:
     return id_of(task["data"].get("lamplighter_id"))
+
+
+class Book:
+    """The rounds of a campaign: what each collected that was not stored yet."""
+
+    def __init__(self, campaign: Campaign, *tickets: Ticket) -> None:
+        self.campaign, self.tickets = campaign, list(tickets)
+        self.table = annotation_table.empty(campaign.integer_ids)
+        self.round = tickets[0].round
+
+    def collect(self) -> list[Annotation]:
+        """Take one round's answers in; give the new ones."""
+        self.round += 1
+        since = Cursor(self.round, newest(self.table), self.table)
+        collected = self.campaign.collect(*self.tickets, since=since)
+        assert not collected.problems
+        fresh = annotation_table.new_only(collected.annotations, self.table)
+        data = annotation_table.to_parquet(fresh, self.round, self.campaign.integer_ids)
+        self.table = pa.concat_tables([self.table, annotation_table.from_parquet(data)])
+        return fresh
+
+    @property
+    def votes(self) -> dict[tuple[Any, str], str]:
+        """The label that each annotator's newest answer gives each row."""
+        newest_ones = self.table.take(pa.array(newest_answers(self.table))).to_pylist()
+        return {(row["id"], row["annotator"]): row["label"] for row in newest_ones if row["label"]}

@@ -147,7 +147,7 @@ class Reading:
         table = tables.about(self.known, rows)
         table = table.filter(pc.equal(table.column("labeler"), NAME))
         by_time = [("created_at", "ascending"), ("round", "ascending")]
-        for row in table.take(pc.sort_indices(table, by_time, null_placement="at_start")).to_pylist():
+        for row in table.take(pc.sort_indices(table, by_time)).to_pylist():
             task = row["source"].rpartition("/annotations/")[0]
             answer = Stored(row["label"], Status(row["status"]), row["created_at"], row["source"])
             # A task's id may have been another row's before, which was deleted.
