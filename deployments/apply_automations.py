@@ -60,8 +60,8 @@ async def resolved_action(client: PrefectClient, action: dict[str, Any]) -> dict
         found = await block_id(client, action["block"])
         if found is None:
             print(  # noqa: T201
-                f"no block is named '{action['block']}', so nobody is told; create one of a notification type "
-                "(page Blocks), then apply this file again"
+                f"no block is named '{action['block']}', so nobody is told; create one of a notification "
+                "type (page Blocks), then apply this file again"
             )
             return {"type": "do-nothing"}
         return rest | {"block_document_id": found}

@@ -22,7 +22,8 @@ from flows.announcing import RoundAtWork, announce
 from lamplighter.announcing import Labelled, NotYet, look
 from lamplighter.config import load
 from lamplighter.driver import Driver
-from lamplighter.errors import ConfigError
+from lamplighter.errors import ConfigError, LabelerError
+from lamplighter.hook_registration import Callback, register
 from lamplighter.hooks import ACTIONS, HEADER, LARGEST, Agenda, Pace, action_of, is_secret
 
 log = logging.getLogger("lamplighter.rounds")
@@ -43,10 +44,13 @@ class Watch:
         The same file as the worker sees it: what the event says, and the run is started with.
     deployment
         FLOW/DEPLOYMENT that the automation starts.
+    callback
+        What the labeler's server is made to call; None: that is somebody else's business.
     """
 
     file: str
     worker_file: str
+    callback: Callback | None = None
     deployment: str = "labeling-round/nightly"
     pace: Pace = PACE
 
@@ -68,7 +72,18 @@ class Watch:
 
     def _ask(self) -> Labelled | NotYet:
         # Read anew each time: the file may be edited, and the ledger grows.
-        return look(Driver(load(self.file)))
+        driver = Driver(load(self.file))
+        with driver.campaign.redactor().guard():
+            self._register(driver)
+            return look(driver)
+
+    def _register(self, driver: Driver) -> None:
+        # At every look: the first dispatch may have made the project, and people delete webhooks.
+        try:
+            for changed in register(driver, self.callback) if self.callback else ():
+                log.info("%s", changed)
+        except LabelerError as error:
+            log.warning("no webhook: %s", self._shown(error))
 
     async def _announce(self, found: Labelled) -> None:
         gap = timedelta(seconds=self.pace.every)
