@@ -5,10 +5,13 @@ import re
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 
 from lamplighter.driver import Driver
+from lamplighter.label_quality import FELL, falls
 from lamplighter.reporting import Publication, publish_report
-from lamplighter.rounds import RoundRecord
+from lamplighter.rounds import History, OpenRound, RoundRecord
+from lamplighter.standing import Standing
 from tasks.run_logs import logging_into_run
 
 
@@ -16,9 +19,11 @@ from tasks.run_logs import logging_into_run
 def publish(driver: Driver, number: int) -> str:
     """Write the round's report to the store and show its essence in the run; give the report's place.
 
-    The round is committed before: a report that fails can be written again at any time.
+    The round is committed before: a report that fails can be written again at any time. Events come
+    first, so that nobody misses one for a report that fails.
     """
     with logging_into_run(driver), driver.campaign.redactor().guard():
+        _tell_of_falls(driver, number)
         published = publish_report(driver, number)
     _show(driver, driver.history().records[number - 1], published)
     return published.url
@@ -33,8 +38,28 @@ def _show(driver: Driver, record: RoundRecord, published: Publication) -> None:
             key=f"{name}-batch",
             description=f"Round {number}: the rows asked for first, with the reason why",
         )
+    _show_quality(driver, number, published)
     link = driver.campaign.redactor().redact(published.link)
     create_link_artifact(link, key=f"{name}-report", description=f"Report of round {number}")
+
+
+def _show_quality(driver: Driver, number: int, published: Publication) -> None:
+    name, redactor = artifact_key(driver.campaign.name), driver.campaign.redactor()
+    if published.quality:
+        create_markdown_artifact(redactor.redact(published.quality), key=f"{name}-label-quality")
+    if published.annotators:
+        create_table_artifact(
+            published.annotators,
+            key=f"{name}-annotators",
+            description=f"Round {number}: how good each annotator is, the worst first",
+        )
+
+
+def _tell_of_falls(driver: Driver, number: int) -> None:
+    """Send an event for each measure that fell below its bound in this round."""
+    records = driver.history().records[:number]
+    for fall in falls(Standing(driver, History(records, OpenRound(number + 1))), number):
+        emit_event(FELL, fall.resource, payload=fall.payload, id=fall.event_id)
 
 
 def _curve(driver: Driver, record: RoundRecord, published: Publication) -> str:

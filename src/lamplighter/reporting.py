@@ -15,8 +15,11 @@ from lamplighter import redaction, tables
 from lamplighter.arrays import F32
 from lamplighter.driver import Driver
 from lamplighter.errors import ConfigError
+from lamplighter.label_quality import documents
 from lamplighter.labelers.base import BatchRow
 from lamplighter.report import ReportData, plots, render, saving
+from lamplighter.report.label_quality import annotator_table, markdown
+from lamplighter.report.pictures import quality_figure
 from lamplighter.rounds import History, Metrics, OpenRound, RoundRecord
 from lamplighter.standing import Standing
 from lamplighter.steps.dispatch import batch_of
@@ -42,6 +45,10 @@ class Publication:
         The result in a sentence.
     top_rows
         The first rows of the batch, JSON-ready.
+    quality
+        The round's label quality as Markdown; empty where there is nothing to say.
+    annotators
+        The annotators as rows of a table, JSON-ready; none where nothing tells them apart.
     """
 
     url: str
@@ -49,6 +56,8 @@ class Publication:
     curve: str
     headline: str
     top_rows: list[dict[str, Any]]
+    quality: str
+    annotators: list[dict[str, Any]]
 
 
 def publish_report(driver: Driver, number: int | None = None) -> Publication:
@@ -69,6 +78,8 @@ def publish_report(driver: Driver, number: int | None = None) -> Publication:
         curve=_picture(data),
         headline=headline(data),
         top_rows=[_top_row(row) for row in data.batch],
+        quality=_quality(data),
+        annotators=annotator_table(data.quality.get(data.record.round)),
     )
 
 
@@ -76,6 +87,12 @@ def _picture(data: ReportData) -> str:
     if not data.curve.points:
         return ""
     return plots.png_data_uri(plots.learning_curve(data.curve, data.control_curve, metric=data.metric))
+
+
+def _quality(data: ReportData) -> str:
+    said = markdown(data.quality.get(data.record.round), data.record.round)
+    figure = quality_figure(data) if said else None
+    return f"{said}\n\n![label quality]({plots.png_data_uri(figure)})" if figure else said
 
 
 def gather(driver: Driver, number: int | None = None) -> ReportData:
@@ -128,6 +145,8 @@ class _Gathering:
             batch_scores=self._scores("select"),
             sample_scores=self._scores("score"),
             annotators=self._annotators(),
+            quality=documents(self.standing),
+            quality_bounds=self._quality_bounds(),
             labeler=campaign.labeler.name,
             budget=campaign.budget.model_dump(exclude={"cost_per_label"}, exclude_none=True),
             target=self._target(),
@@ -144,6 +163,10 @@ class _Gathering:
     def _target(self) -> float | None:
         named = [r.params for r in self.driver.campaign.stopping if r.name == "target"]
         return float(named[0]["value"]) if named else None
+
+    def _quality_bounds(self) -> Mapping[str, float]:
+        quality = self.driver.campaign.quality
+        return quality.alarm.model_dump(exclude_none=True) if quality and quality.alarm else {}
 
     def _metrics(self) -> Metrics | None:
         stored = self.record.evaluate.metrics

@@ -6,6 +6,7 @@ from typing import Any
 
 from lamplighter import tables
 from lamplighter.driver import Driver
+from lamplighter.label_quality import newest
 from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone
 from lamplighter.standing import Standing
 
@@ -26,6 +27,7 @@ def status(driver: Driver) -> dict[str, Any]:
         "labels": _labels(collected[-1] if collected else None),
         "outstanding": standing.outstanding,
         "waiting": _waiting(standing),
+        "quality": _quality(standing),
         "budget": _budget(driver, collected[-1] if collected else None),
         "problems": list(collected[-1].problems) if collected else [],
         "problem_count": collected[-1].problem_count if collected else 0,
@@ -82,6 +84,12 @@ def _waiting(standing: Standing) -> list[dict[str, Any]]:
         if part.any():
             waiting.append({"round": done.round, "rows": len(part), "waiting": int(part.sum())})
     return waiting
+
+
+def _quality(standing: Standing) -> dict[str, Any] | None:
+    """Give the newest round's document of label quality; None before the first answer."""
+    found = newest(standing)
+    return {"round": found[0], **found[1].model_dump(mode="json")} if found else None
 
 
 def _budget(driver: Driver, collected: CollectDone | None) -> dict[str, Any]:

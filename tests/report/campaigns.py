@@ -25,6 +25,7 @@ from lamplighter.rounds import (
     TrainDone,
 )
 from lamplighter.stopping import Stop
+from tests.report.qualities import judged
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 WRITER = "night-3f9a"
@@ -166,6 +167,8 @@ def full(classes: tuple[str, ...] = tuple("ABCDEFGHIJ"), rounds: int = 12) -> Re
             r: {name: int(generator.integers(10, 50)) for name in ("ada", "grace", "edsger")}
             for r in range(2, rounds + 1)
         },
+        quality={number: judged(number) for number in range(2, rounds + 1)},
+        quality_bounds={"alpha": 0.6, "gold": 0.8},
         labeler="simulated",
         budget={"labels": 2000, "cost": 120.0, "rounds": 15},
         target=0.9,

@@ -10,6 +10,7 @@ from lamplighter.arrays import F32
 from lamplighter.errors import ConfigError
 from lamplighter.evaluation import higher_is_better
 from lamplighter.labelers.base import BatchRow
+from lamplighter.quality.record import QualityRecord
 from lamplighter.report.curves import Curve, Saving, saving
 from lamplighter.rounds import Metrics, RoundFacts, RoundRecord, facts
 
@@ -38,6 +39,10 @@ class ReportData:
         infinite ones are left out. None when the round did not score.
     annotators
         Round -> annotator -> answers taken in by that round.
+    quality
+        Round -> what it said of its labels; no round without any answer.
+    quality_bounds
+        Measure ("alpha", "gold" or "confirmed") -> bound below which it raises an alarm.
     labeler
         Registered name of the back-end.
     budget
@@ -63,6 +68,8 @@ class ReportData:
     batch_scores: F32 | None = None
     sample_scores: F32 | None = None
     annotators: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    quality: Mapping[int, QualityRecord] = field(default_factory=dict)
+    quality_bounds: Mapping[str, float] = field(default_factory=dict)
     labeler: str = ""
     budget: Mapping[str, float] = field(default_factory=dict)
     target: float | None = None

@@ -12,6 +12,7 @@ from lamplighter.evaluation import higher_is_better
 from lamplighter.report import rows, text
 from lamplighter.report.curves import Saving, mean_heights
 from lamplighter.report.data import ReportData
+from lamplighter.report.label_quality import quality
 from lamplighter.report.pictures import pictures
 from lamplighter.report.plots.confusion import LARGEST
 
@@ -43,6 +44,7 @@ def render(data: ReportData) -> str:
         confusions=rows.confusions(data.metrics, data.classes) if data.metrics else [],
         budget=rows.budget(data),
         annotators=rows.annotators(data),
+        quality=quality(data.quality.get(data.record.round)),
         rounds=rows.rounds(data.records),
         provenance=rows.provenance(data),
         notices=rows.notices(data.record),
@@ -66,7 +68,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "decimal", "percent", "money", "shorten"):
+    for name in ("count", "decimal", "percent", "money", "shorten", "duration"):
         environment.filters[name] = getattr(text, name)
     environment.filters["value"] = _value
     return environment.get_template("report.html.j2")

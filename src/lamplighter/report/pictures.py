@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from lamplighter.quality.words import MEASURES
 from lamplighter.report import plots
 from lamplighter.report.data import ReportData
+from lamplighter.report.label_quality import over_rounds
 from lamplighter.report.plots.confusion import LARGEST
 from lamplighter.report.text import count, decimal
 
@@ -30,6 +32,7 @@ def pictures(data: ReportData) -> dict[str, Picture | None]:
         "confusion": _confusion(data),
         "labels": _labels(data),
         "throughput": _throughput(data),
+        "quality": _quality(data),
     }
 
 
@@ -98,3 +101,23 @@ def _throughput(data: ReportData) -> Picture | None:
         plots.throughput(data.history, data.annotators),
         "Answers per round by annotator, and outstanding rows; the table beside it holds the totals.",
     )
+
+
+def _quality(data: ReportData) -> Picture | None:
+    figure = quality_figure(data)
+    return _picture(figure, f"Label quality over the rounds: {_measured(data)}.") if figure else None
+
+
+def _measured(data: ReportData) -> str:
+    """Say where every measure stood last."""
+    last = {name: dots[-1] for name, dots in over_rounds(data.quality).items() if dots}
+    return ", ".join(f"{name} {decimal(it.value)} in round {number}" for name, (number, it) in last.items())
+
+
+def quality_figure(data: ReportData) -> Figure | None:
+    """Draw label quality over the rounds; None where no round has measured any."""
+    measures = over_rounds(data.quality)
+    if not any(measures.values()):
+        return None
+    bounds = {MEASURES[name]: bound for name, bound in data.quality_bounds.items()}
+    return plots.quality_over_rounds(measures, bounds)
