@@ -16,7 +16,7 @@ from lamplighter.labelers.http_service import Request, Response
 from tests.packaging.sources import ROOT
 
 TEXT = Path(ROOT / "docs" / "labelers.md").read_text("utf-8")
-NAMES = ["files", "function", "http", "llm", "route", "simulated"]
+NAMES = ["files", "function", "http", "label_studio", "llm", "route", "simulated"]
 
 
 def section(name: str) -> str:
@@ -59,7 +59,7 @@ def test_the_schemas_are_those_of_the_messages(model: type[Request] | type[Respo
 def test_the_examples_of_campaign_files_can_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
     parts = [yaml.safe_load(text)["labeler"] for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
-    assert [part["name"] for part in parts] == ["function", "http", "llm", "route"]
+    assert [part["name"] for part in parts] == ["label_studio", "function", "http", "llm", "route"]
     for part in parts:
         params = part["params"]
         if part["name"] == "function":
