@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.servers.guard import is_alive
 from tests.servers.label_studio import LabelStudio, Refused, label_studio_running
-from tests.servers.label_studio_template import ANNOTATORS, KINDS, sql
+from tests.servers.label_studio_template import ADMIN, ANNOTATORS, KINDS, sql
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.xdist_group("label-studio")]
 ANN, BOB, _ = ANNOTATORS
@@ -106,6 +107,26 @@ def test_all_processes_of_a_session_share_one_server(label_studio: LabelStudio) 
     with label_studio_running(label_studio.folder) as again:
         assert (again.running.pid, again.url) == (label_studio.running.pid, label_studio.url)
     assert not label_studio.running.ended
+
+
+def test_on_a_busy_port_it_is_found_where_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        busy = stranger.getsockname()[1]
+        monkeypatch.setattr("tests.servers.label_studio._free_port", lambda: busy)
+        with label_studio_running(tmp_path) as server:
+            assert not server.url.endswith(f":{busy}")
+            assert server.request("/api/current-user/whoami")["email"] == ADMIN.email
+
+
+def test_where_it_is_not_installed_tests_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.servers.label_studio.installed_version", lambda: None)
+    with (
+        pytest.raises(pytest.skip.Exception, match=r"not installed.*run `make \.venv-labelstudio/done`"),
+        label_studio_running(tmp_path),
+    ):
+        pytest.fail("it started")
 
 
 @pytest.mark.parametrize("kind", KINDS)
