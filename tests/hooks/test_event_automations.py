@@ -21,11 +21,19 @@ from flows.announcing import UNENDED, announce
 from lamplighter.announcing import EVENT, Labelled, look
 from lamplighter.driver import open_driver
 from lamplighter.hooks import Pace
+from lamplighter.label_quality import FELL, Fall
+from lamplighter.quality.record import Alarm
 from tests.hooks.people import Campaign, campaign_of_people
 from tests.hooks.serving import receiving, wait_until
 from tests.servers.prefect import ROOT, PrefectServer
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
+FALL = Fall(
+    "fruit",
+    "s3://labels/fruit",
+    7,
+    Alarm(measure="alpha", value=0.41, bound=0.6, text="alpha is 0.41, below the bound of 0.6"),
+)
 EVENTS_FILE = "deployments/event-automations.yaml"
 #: Repeats an announcement after 2 s; looks by itself as often.
 PACE = Pace(quiet=0.1, longest=0.5, every=2.0, retry=0.2)
@@ -166,18 +174,16 @@ def test_people_are_told_when_quality_fell(prefect_api: PrefectServer, deployed:
         block = new_block(prefect_api, url)
         try:
             assert "updated" in command(prefect_api, "deployments/apply_automations.py", EVENTS_FILE)
-            payload = {"round": 7, "what": "agreement", "value": 0.41, "bound": 0.6}
-            post(prefect_api, "lamplighter.quality.fell", payload)
+            post(prefect_api, FELL, FALL.payload, FALL.resource)
             wait_until(lambda: len(told) > 0, "nobody was told")
         finally:
             prefect_api.request(f"/block_documents/{block}", method="DELETE")
     said = json.loads(told[0])["text"]
     assert "Label quality of fruit fell" in said
-    assert "Round 7: agreement is 0.41, outside its bound 0.6." in said
+    assert "Round 7: alpha is 0.41, below the bound of 0.6." in said
 
 
-def post(server: PrefectServer, event: str, payload: dict[str, Any]) -> None:
-    resource = {"prefect.resource.id": "lamplighter.campaign.fruit", "prefect.resource.name": "fruit"}
+def post(server: PrefectServer, event: str, payload: dict[str, Any], resource: dict[str, str]) -> None:
     now = datetime.now(UTC).isoformat()
     body = {
         "id": str(uuid.uuid4()),
