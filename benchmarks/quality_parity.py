@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.quality_crowds import Crowd
-from lamplighter.arrays import F64, I64, Bools
+from lamplighter.arrays import F64
 from lamplighter.learner.calibration import apply_temperature
 from lamplighter.quality.active_lab import labelled_scores, unlabelled_scores
 from lamplighter.quality.agreement import agreement
@@ -20,7 +20,7 @@ from lamplighter.quality.consensus import TIE, Consensus
 from lamplighter.quality.crowdlab import crowdlab
 from lamplighter.quality.dawid_skene import DawidSkene, dawid_skene
 from lamplighter.quality.majority import majority
-from lamplighter.quality.weighted import wawa
+from lamplighter.quality.weighted import wawa, weighted
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Row:
     """One method on one crowd.
 
     `equal` is the share of equal labels of the `rows` compared, `apart` the largest difference of a
-    number, `ours` and `theirs` the shares of labels that are true; None where there is none.
+    number; None where there is none.
     """
 
     crowd: str
@@ -37,8 +37,6 @@ class Row:
     rows: int
     equal: float | None
     apart: float | None
-    ours: float | None = None
-    theirs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,22 @@ def rows(crowd: Crowd, peer: Mapping[str, Any]) -> list[Row]:
     return _aggregated(crowd, peer) + (_assisted(crowd, peer) if crowd.proba is not None else [])
 
 
+def right(crowd: Crowd) -> dict[str, float]:
+    """Give the share of right labels of each of our methods, and of the model alone."""
+    if crowd.proba is None or crowd.truth is None:
+        return {}
+    answers = crowd.answers()
+    labels = {
+        "majority": majority(answers).label,
+        "wawa": wawa(answers).consensus.label,
+        "weighted": weighted(answers).consensus.label,
+        "dawid_skene": dawid_skene(answers).consensus.label,
+        "crowdlab": crowdlab(answers, crowd.proba).consensus.label,
+        "the model alone": crowd.proba.argmax(axis=1),
+    }
+    return {name: float((label == crowd.truth).mean()) for name, label in labels.items()}
+
+
 def ranking(crowd: Crowd, peer: Mapping[str, Any]) -> Ranking | None:
     """Compare the order that ActiveLab and CROWDLAB's quality give the answered rows."""
     if crowd.proba is None or crowd.truth is None:
@@ -91,11 +105,10 @@ class _Comparison:
     crowd: Crowd
     peer: Mapping[str, Any]
 
-    def labels(self, method: str, found: Consensus, key: str, *, of: Bools | None = None) -> Row:
+    def labels(self, method: str, found: Consensus, key: str) -> Row:
         """Compare labels of rows that are not tied, and, where the peer gives them, probabilities."""
         theirs, proba = self.peer[f"{key}_label"], self.peer.get(f"{key}_proba")
         untied = np.count_nonzero(found.proba >= found.confidence[:, None] - TIE, axis=1) == 1
-        truth = self.crowd.truth if of is None or self.crowd.truth is None else self.crowd.truth[of]
         return Row(
             self.crowd.name,
             method,
@@ -103,8 +116,6 @@ class _Comparison:
             int(untied.sum()),
             float((found.label == theirs)[untied].mean()),
             None if proba is None else _largest(found.proba - proba),
-            _right(found.label, truth),
-            _right(theirs, truth),
         )
 
     def numbers(self, method: str, library: str, difference: F64) -> Row:
@@ -119,7 +130,7 @@ def _aggregated(crowd: Crowd, peer: Mapping[str, Any]) -> list[Row]:
     weighed = wawa(answers.of_rows(crowd.untied)).consensus
     return [
         compare.labels("majority", majority(answers), "majority"),
-        compare.labels("Wawa, untied rows", weighed, "wawa", of=crowd.untied),
+        compare.labels("Wawa, untied rows", weighed, "wawa"),
         compare.labels(f"Dawid-Skene, {steps} steps", stepped(answers, steps).consensus, "ds"),
         compare.labels("Dawid-Skene, defaults", dawid_skene(answers).consensus, "ds_usual"),
         compare.numbers("Krippendorff's alpha", "krippendorff", np.array([alpha - peer["alpha"]])),
@@ -150,7 +161,3 @@ def _assisted(crowd: Crowd, peer: Mapping[str, Any]) -> list[Row]:
 
 def _largest(difference: F64) -> float:
     return float(np.abs(difference).max(initial=0.0))
-
-
-def _right(label: Any, truth: I64 | None) -> float | None:
-    return None if truth is None else float((label == truth).mean())
