@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from lamplighter.hooks import ACTIONS, HEADER
 from lamplighter.labelers.label_studio.client import session
 from lamplighter.labelers.label_studio.webhooks import ensure_webhook
 from lamplighter.labelers.wire import Patience
+from lamplighter.steps import run_round
 from tests.campaigns import CLASSES, write_campaign, write_pool
 from tests.hooks.people import campaign_of_people
 from tests.hooks.serving import SECRET, receiving
@@ -111,6 +115,29 @@ def test_the_project_of_a_campaign_is_registered(
     assert len(hooks_of(label_studio, project)) == 1
 
 
+def test_a_project_that_the_first_dispatch_makes_is_found_then(
+    label_studio: LabelStudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", label_studio.token)
+    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
+    write_pool(tmp_path, rows=100)
+    people = {"url": label_studio.url, "token": "${LABEL_STUDIO_TOKEN}", "create": True}
+    stages = [
+        {"name": "function", "params": {"path": "tests.labelers.rules:guess_fruit"}},
+        {"name": "label_studio", "params": people},
+    ]
+    labeler = {"name": "route", "params": {"labelers": stages}}
+    driver = open_driver(write_campaign(tmp_path, labeler=labeler, batch_size=3, evaluation={"holdout": 2}))
+    check_registers(driver)
+    callback = Callback(URL, SECRET.encode())
+    assert register(driver, callback) == []
+    run_round(driver)  # the holdout goes to people
+    (changed,) = register(driver, callback)
+    project = int(changed.split("project ")[1].split(":")[0])
+    assert len(hooks_of(label_studio, project)) == 1
+    label_studio.request(f"/api/projects/{project}", method="DELETE")
+
+
 def test_a_project_that_is_not_there_is_said(
     label_studio: LabelStudio, project: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +145,42 @@ def test_a_project_that_is_not_there_is_said(
     driver = open_driver(campaign_in(label_studio, project + 1000, tmp_path))
     with pytest.raises(LabelerError, match="webhooks"):
         register(driver, Callback(URL, SECRET.encode()))
+
+
+class Careful(BaseHTTPRequestHandler):
+    """A Label Studio as it is installed: it calls no private address."""
+
+    def do_GET(self) -> None:
+        self.say(200, [])
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.say(403, {"detail": "URL resolves to a reserved network address (block: 127.0.0.0/8)"})
+
+    def say(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_server_that_calls_no_private_address_is_explained() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Careful) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with (
+                session(f"http://127.0.0.1:{server.server_port}", "token-1234", Patience()) as client,
+                pytest.raises(LabelerError, match="SSRF_PROTECTION_ENABLED=false"),
+            ):
+                ensure_webhook(client, 1, URL, headers={HEADER: SECRET}, actions=ACTIONS)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:4300", "ftp://host/", "http://", "/hooks"])
