@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
 
 from lamplighter.errors import unknown
 from lamplighter.labelers.base import Annotation, Desk, Problem, Status
+from lamplighter.labelers.objects import Unreadable, decoded, objects
 from lamplighter.labelers.sheets import GUARD, unguarded
 
 SKIP = "__skip__"
@@ -36,19 +35,13 @@ class Line:
     cut: str | None = None
 
 
-class Unreadable(ValueError):
-    """Why a line cannot be taken; never leaves this module."""
-
-
 def lines(key: str, data: bytes) -> Iterator[Line | Problem]:
     """Give the lines of a .jsonl or .csv file, and a problem for each that is not whole."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        yield Problem(f"{key}:{line}", "the file is not UTF-8; save it again as UTF-8")
-        return
-    yield from _csv_lines(key, text) if key.lower().endswith(".csv") else _json_lines(key, text)
+    text = decoded(key, data)
+    if isinstance(text, Problem):
+        yield text
+    else:
+        yield from _csv_lines(key, text) if key.lower().endswith(".csv") else _json_lines(key, text)
 
 
 def annotation(line: Line, desk: Desk) -> Annotation | Problem | None:
@@ -63,40 +56,15 @@ def annotation(line: Line, desk: Desk) -> Annotation | Problem | None:
 
 
 def _json_lines(key: str, text: str) -> Iterator[Line | Problem]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+    for found in objects(key, text):
+        if isinstance(found, Problem):
+            yield found
             continue
-        where = f"{key}:{number}"
-        try:
-            yield Line(where, _object(line))
-        except Unreadable as error:
-            yield Problem(where, str(error))
-
-
-def _object(line: str) -> Mapping[str, object]:
-    try:
-        found = json.loads(line, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-    except Unreadable:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"not a whole line of JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise Unreadable(f"a {type(found).__name__} where a JSON object is needed")
-    for name in ("id", "label"):
-        if name not in found and not (name == "label" and found.get("status")):
-            raise Unreadable(f"no '{name}'; it has {_few(found)}")
-    return found
-
-
-def _no_repeats(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Unreadable("a key stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise Unreadable(f"{name} is not JSON")
+        where, cells = found
+        missing = [
+            n for n in ("id", "label") if n not in cells and not (n == "label" and cells.get("status"))
+        ]
+        yield Problem(where, f"no '{missing[0]}'; it has {_few(cells)}") if missing else Line(where, cells)
 
 
 # CSV

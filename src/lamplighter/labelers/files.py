@@ -43,12 +43,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lamplighter.errors import ConfigError, KeyExists, KeyMissing, unknown
-from lamplighter.labelers.answers import annotation, lines
+from lamplighter.labelers.answers import annotation
 from lamplighter.labelers.base import Annotation, Batch, Collected, Cursor, Desk, Labeler, Problem, Ticket
-from lamplighter.labelers.sheets import csv_sheet, jsonl
+from lamplighter.labelers.exchange import LAYOUTS, Layout
 from lamplighter.store.keys import checked_prefix
 
-_SHEETS = {"jsonl": jsonl, "csv": csv_sheet}
 _OURS = ("rounds", "annotations", "reports")
 #: Uploads on their way; they come back under their own name.
 _UNFINISHED = (".tmp", ".part", ".crdownload", "~")
@@ -68,16 +67,21 @@ class Files(Labeler):
         Prefixes in the store.
     show_prediction
         Whether to send the model's guess along.
+    layout
+        "plain" as described above, or as another program has it: "doccano" or "potato", jsonl alone.
     """
 
     format: str = "jsonl"
     outbox: str = "labeling/out"
     inbox: str = "labeling/in"
     show_prediction: bool = False
+    layout: str = "plain"
 
     def __post_init__(self) -> None:
-        if self.format not in _SHEETS:
-            raise ConfigError(unknown("format", self.format, _SHEETS))
+        if self.layout not in LAYOUTS:
+            raise ConfigError(unknown("layout", self.layout, LAYOUTS))
+        if self.format not in self._layout.sheets:
+            raise ConfigError(unknown(f"format of layout '{self.layout}'", self.format, self._layout.sheets))
         for name in ("outbox", "inbox"):
             self._check_prefix(name, getattr(self, name))
         boxes = [f"{box.rstrip('/')}/" for box in (self.outbox, self.inbox)]
@@ -85,6 +89,10 @@ class Files(Labeler):
             raise ConfigError(
                 f"outbox '{self.outbox}' and inbox '{self.inbox}' lie in each other; give two folders"
             )
+
+    @property
+    def _layout(self) -> Layout:
+        return LAYOUTS[self.layout]
 
     @staticmethod
     def _check_prefix(name: str, prefix: str) -> None:
@@ -94,7 +102,7 @@ class Files(Labeler):
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
         """Write the batch's file, unless it is there."""
         key = f"{self.outbox.rstrip('/')}/round-{batch.round:06d}-{batch.id}.{self.format}"
-        data = _SHEETS[self.format](batch, show_prediction=self.show_prediction)
+        data = self._layout.sheets[self.format](batch, show_prediction=self.show_prediction)
         # A file that is there went out before; somebody may already be filling it in.
         with suppress(KeyExists):
             desk.store.create(key, data)
@@ -102,25 +110,25 @@ class Files(Labeler):
 
     def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
         """Read the whole inbox, whatever batch its lines belong to."""
-        read = [said for key in desk.store.list(f"{self.inbox.rstrip('/')}/") for said in _read(key, desk)]
+        keys = desk.store.list(f"{self.inbox.rstrip('/')}/")
+        whole = [key for key in keys if not key.lower().endswith(_UNFINISHED)]
+        read = [said for key in self._layout.chosen(whole) for said in _read(key, desk, self._layout)]
         return Collected(
             annotations=[said for said in read if isinstance(said, Annotation)],
             problems=[said for said in read if isinstance(said, Problem)],
         )
 
 
-def _read(key: str, desk: Desk) -> Iterator[Annotation | Problem]:
-    if key.lower().endswith(_UNFINISHED):
-        return
-    if not key.lower().endswith((".jsonl", ".csv")):
-        yield Problem(key, "answers are read from .jsonl and .csv files; rename it, or move it away")
+def _read(key: str | Problem, desk: Desk, layout: Layout) -> Iterator[Annotation | Problem]:
+    if isinstance(key, Problem):
+        yield key
         return
     try:
         data = desk.store.get(key)
     except KeyMissing:
         yield Problem(key, "the file was taken away while it was being read")
         return
-    for line in lines(key, data):
+    for line in layout.lines(key, data):
         said = line if isinstance(line, Problem) else annotation(line, desk)
         if said is not None:
             yield said

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lamplighter.labelers.base import Batch, BatchRow
@@ -26,6 +26,11 @@ _EXACT = 10**15
 def jsonl(batch: Batch, *, show_prediction: bool = False) -> bytes:
     """Write a batch as JSON lines in UTF-8."""
     rows = (_row(batch, row, show_prediction) for row in batch.rows)
+    return json_lines(rows)
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write objects as JSON lines in UTF-8."""
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode()
 
 
@@ -66,15 +71,22 @@ def unguarded(cell: str) -> str:
 
 def _row(batch: Batch, row: BatchRow, show_prediction: bool) -> dict[str, Any]:
     """Give the cells of a row; its purpose and rank stay here, so that all rows look alike."""
-    shown = {_free_name(name): plain(value) for name, value in row.display.items()}
-    if show_prediction:
-        shown["predicted"] = row.predicted
-        shown["confidence"] = round(max(row.proba), 4) if row.proba else None
+    shown = shown_columns(row, show_prediction=show_prediction)
     return {"id": row.id, **shown, "label": "", "annotator": "", "batch": batch.id}
 
 
-def _free_name(name: str) -> str:
-    return f"row.{name}" if name.strip().lower() in RESERVED else name
+def shown_columns(
+    row: BatchRow, *, show_prediction: bool, reserved: frozenset[str] = RESERVED
+) -> dict[str, Any]:
+    """Give what people see of a row, under names that mean nothing else."""
+    shown = {
+        f"row.{name}" if name.strip().lower() in reserved else name: plain(value)
+        for name, value in row.display.items()
+    }
+    if show_prediction:
+        shown["predicted"] = row.predicted
+        shown["confidence"] = round(max(row.proba), 4) if row.proba else None
+    return shown
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
