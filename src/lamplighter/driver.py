@@ -26,7 +26,7 @@ from lamplighter.evaluation import higher_is_better
 from lamplighter.gold import Gold, read_gold
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
-from lamplighter.needs import check_needs, check_waiting
+from lamplighter.needs import check_needs, check_repeats, check_waiting
 from lamplighter.pool import Manifest, take_manifest
 from lamplighter.rounds import History, Next, Step, plan
 from lamplighter.stopping import STOPPING
@@ -171,6 +171,7 @@ class Driver:
         """Raise ConfigError unless the campaign has what its strategies read."""
         _ = self.strategy, self.cold_start
         check_waiting(self.campaign, self.labeler)
+        check_repeats(self.campaign, self.labeler)
         check_needs(self.campaign, named(self.campaign))
 
     def _compare(self) -> None:

@@ -40,6 +40,16 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
         _check_embedding(campaign, name, strategy)
 
 
+def check_repeats(campaign: Campaign, labeler: Labeler) -> None:
+    """Raise ConfigError where a machine is to be asked twice about a row: it says the same again."""
+    quality = campaign.quality
+    if quality and labeler.automated and (quality.overlap or quality.relabel):
+        raise ConfigError(
+            f"quality: labeler '{campaign.labeler.name}' is a machine, which has no second opinion for "
+            "overlap or relabel; leave them out, or use labeler 'route' with people at its end"
+        )
+
+
 def _check_weights(campaign: Campaign) -> None:
     quality = campaign.quality
     if quality and quality.weights and not learner.can_weigh(campaign.learner):

@@ -250,3 +250,13 @@ def test_check_reads_the_gold_file(tmp_path: Path) -> None:
     (tmp_path / "gold.parquet").unlink()
     with pytest.raises(PoolError, match=r"gold\.parquet"):
         check(crew(tmp_path, GOLD, GOOD))
+
+
+@pytest.mark.parametrize("section", [{"overlap": {}}, {"relabel": {}}])
+def test_a_machine_has_no_second_opinion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
+    machine = {"name": "function", "params": {"path": "tests.labelers.rules:guess_fruit"}}
+    with pytest.raises(ConfigError, match="labeler 'function' is a machine, which has no second opinion"):
+        crew(tmp_path, section, GOOD, labeler=machine)

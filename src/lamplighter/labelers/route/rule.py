@@ -44,8 +44,9 @@ class Rule:
         switch("holdout_to_people", self.holdout_to_people)
 
     def to_people_at_once(self, row: BatchRow) -> bool:
-        """Say whether no machine is asked about a row: it wants one more person, or is of the holdout."""
-        return row.purpose == "again" or (self.holdout_to_people and row.purpose == "holdout")
+        """Say whether no machine is asked: people are wanted, or measured, or it is of the holdout."""
+        people = row.purpose in ("again", "gold") or (row.annotators or 1) > 1
+        return people or (self.holdout_to_people and row.purpose == "holdout")
 
     def taken(self, answers: Sequence[Annotation | None]) -> Annotation | None:
         """Give the answer that is taken: the first, if all are there, are sure, and name one class."""
