@@ -4,9 +4,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 
 from lamplighter.announcing import EVENT, Labelled, due_again
+from lamplighter.errors import LamplighterError
 
 UNENDED = ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]
 
@@ -22,14 +24,21 @@ async def announce(found: Labelled, file: str, deployment: str, gap: timedelta) 
     ------
     RoundAtWork
         The batch has to be announced later: a run that is at work may have collected before it was labelled.
+    LamplighterError
+        The server cannot be reached, or refuses.
     """
     async with get_client() as client:
-        if await round_at_work(client, deployment):
-            raise RoundAtWork
-        earlier = await announced(client, found)
-        if not due_again(earlier, datetime.now(UTC), gap):
-            return None
-        await client.request("POST", "/events", json=[event_of(found, file, len(earlier))])
+        try:
+            if await round_at_work(client, deployment):
+                raise RoundAtWork
+            earlier = await announced(client, found)
+            if not due_again(earlier, datetime.now(UTC), gap):
+                return None
+            await client.request("POST", "/events", json=[event_of(found, file, len(earlier))])
+        except httpx.HTTPError as error:
+            raise LamplighterError(
+                f"batch {found.batch} is labelled, and Prefect at {client.api_url} could not be told: {error}"
+            ) from error
         return len(earlier)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.hooks import listening
 from lamplighter.cli.entry import run
@@ -91,6 +92,18 @@ def test_a_labeler_that_is_down_is_asked_again(tmp_path: Path, caplog: pytest.Lo
         (tmp_path / "down").unlink()
         wait_until(lambda: receiver.health().json()["unsettled"] == 0, "never settled")
     assert "could not look, and will again: LabelerError: the labeler is down" in caplog.text
+
+
+def test_a_prefect_that_is_down_is_told_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    campaign = campaign_of_people(tmp_path)
+    campaign.label()
+    nobody = {PREFECT_API_URL: "http://127.0.0.1:9/api"}
+    with temporary_settings(nobody), receiving(campaign.file) as receiver:
+        receiver.wait_for_looks(2)
+        assert receiver.hook().status_code == 204
+        assert receiver.health().json()["unsettled"] >= 1
+    assert "could not look, and will again" in caplog.text
+    assert "http://127.0.0.1:9/api" in caplog.text
 
 
 def test_it_looks_without_any_webhook(tmp_path: Path) -> None:
