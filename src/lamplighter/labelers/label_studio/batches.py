@@ -11,7 +11,7 @@ from typing import Any
 from lamplighter.labelers.base import Batch, BatchRow, Ticket
 from lamplighter.labelers.label_studio.claims import Claim
 from lamplighter.labelers.label_studio.client import Gone
-from lamplighter.labelers.label_studio.guesses import Guesses, choose, guess_of
+from lamplighter.labelers.label_studio.guesses import WITHOUT_GUESS, Guesses, choose, guess_of
 from lamplighter.labelers.label_studio.label_config import Control
 from lamplighter.labelers.label_studio.project import Project
 from lamplighter.labelers.label_studio.sending import FACTS, Sending
@@ -99,10 +99,10 @@ class Outgoing:
         guesses = Guesses.of(self.tasks, fresh if self.guesses else (), self._control)
         if not guesses.wanted:
             return
-        mine = where(f"data.{BATCH}", "equal", self.batch.id)
-        # On SQLite, of two imports at a time one loses its predictions.
-        if self.tasks.count(mine).predictions < len(guesses.wanted):
-            guesses.show(mine, *UNANSWERED)
+        mine = (where(f"data.{BATCH}", "equal", self.batch.id), *UNANSWERED)
+        # On SQLite, of two imports at a time one loses its predictions; its counters cannot be trusted.
+        if self.tasks.count(*mine, WITHOUT_GUESS) > len(fresh) - len(guesses.wanted):
+            guesses.show(*mine)
         choose(self.tasks)
 
     def _ticket(self) -> Ticket:

@@ -14,9 +14,10 @@ from lamplighter.errors import LabelerError
 from lamplighter.labelers.base import BatchRow
 from lamplighter.labelers.label_studio.client import Call, Unclear
 from lamplighter.labelers.label_studio.label_config import Control
-from lamplighter.labelers.label_studio.tasks import KEY, Filter, Row, Tasks, key_of
+from lamplighter.labelers.label_studio.tasks import KEY, Filter, Row, Tasks, key_of, where
 
 MODEL_VERSION = "lamplighter"
+WITHOUT_GUESS = where("predictions_model_versions", "not_contains", [MODEL_VERSION], "List")
 _INCLUDE = "id,data,predictions"
 _CHUNK = 500
 _TRIES = 5

@@ -21,7 +21,7 @@ from lamplighter.labelers.label_studio.tasks import BATCH, KEY, Row, Tasks, wher
 #: How long an import may still be at work after its connection is gone, at most.
 SETTLES_S = 15.0
 _TRIES = 5
-FACTS = "id,data,overlap,total_annotations,cancelled_annotations,total_predictions"
+FACTS = "id,data,overlap,total_annotations,cancelled_annotations"
 
 
 @dataclass(frozen=True)
@@ -114,4 +114,4 @@ class Sending:
         return self.tasks.read(include, where(f"data.{BATCH}", "equal", self.batch))
 
     def _count(self) -> int:
-        return self.tasks.count(where(f"data.{BATCH}", "equal", self.batch)).tasks
+        return self.tasks.count(where(f"data.{BATCH}", "equal", self.batch))

@@ -80,14 +80,6 @@ UNANSWERED: tuple[Filter, ...] = (
 
 
 @dataclass(frozen=True)
-class Count:
-    """How many tasks there are, and how many predictions they have."""
-
-    tasks: int
-    predictions: int
-
-
-@dataclass(frozen=True)
 class Tasks:
     """The tasks of one campaign in one project.
 
@@ -101,10 +93,9 @@ class Tasks:
     project: int
     mark: str
 
-    def count(self, *filters: Filter) -> Count:
+    def count(self, *filters: Filter) -> int:
         """Count tasks."""
-        page = self._page(filters, {"page_size": 1, "include": "id"})
-        return Count(int(page["total"]), int(page["total_predictions"]))
+        return int(self._page(filters, {"page_size": 1, "include": "id"})["total"])
 
     def read(self, include: str, *filters: Filter, everything: bool = False) -> Iterator[Row]:
         """Give tasks in the order of their ids.
