@@ -18,6 +18,7 @@ from tests.labelers.routes import (
     SURE,
     UNSURE,
     Campaign,
+    asked_of_machines,
     by_status,
     function,
     route,
@@ -134,3 +135,39 @@ def test_a_batch_with_other_rows_is_refused() -> None:
     at.batch = replace(at.batch, rows=at.batch.rows[1:])
     with pytest.raises(LabelerError, match="was sent before, with other rows"):
         at.dispatch()
+
+
+def test_a_batch_whose_decisions_were_deleted_holds_nothing_up() -> None:
+    at = Campaign(route())
+    earlier = at.dispatch()
+    for key in [key for key in at.store.objects if key.startswith("labelers/route/")]:
+        del at.store.objects[key]
+    rows = tuple(replace(row, id=2000 + row.rank) for row in at.batch.rows)
+    later = at.labeler.dispatch(replace(at.batch, id="later", round=4, rows=rows), at.desk())
+    found = at.labeler.collect([earlier, later], Cursor(5), at.desk())
+    assert [problem.where for problem in found.problems] == [f"batch {at.batch.id}"]
+    assert "put it back" in found.problems[0].what
+    assert by_status(found, Status.LABELLED)
+    assert at.labeler.finished(earlier, at.desk()) is None
+    assert at.labeler.refresh(at.batch.rows, [earlier], at.desk()) == 0
+
+
+def test_an_entry_of_another_version_is_refused() -> None:
+    at = Campaign(route())
+    at.dispatch()
+    key = next(key for key in at.store.objects if "/entry-0000" in key)
+    at.store.objects[key] = at.store.objects[key].replace(b'"format":1', b'"format":2')
+    with pytest.raises(LabelerError, match="is none of this version: format"):
+        at.collect(4)
+
+
+def test_machines_are_asked_in_the_order_of_the_route_whatever_failed() -> None:
+    """The first is out of order in one round: the second is not asked before the first was given up."""
+    with Service(label_all) as service:
+        service.usual = lambda seen: Act(503)
+        at = Campaign(route(http(service), function(), FILES, confidence=None))
+        at.collect(4)
+        assert asked_of_machines(at.store, 2) == []
+        found = at.collect(5)
+        assert sorted(asked_of_machines(at.store, 2)) == list(range(104, 120))
+        assert {said.labeler for said in found.annotations} == {"function"}

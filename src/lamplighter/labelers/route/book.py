@@ -113,7 +113,11 @@ class Book:
     @property
     def settled(self) -> bool:
         """Whether no row waits for a machine, and all that goes to people is with them."""
-        return not any(self.unsent()) and all(p.stage in (PEOPLE, TAKEN) for p in self.places.values())
+        return (
+            bool(self.entries)
+            and not any(self.unsent())
+            and all(p.stage in (PEOPLE, TAKEN) for p in self.places.values())
+        )
 
     def sendings(self) -> Iterator[tuple[Sent, Receipt]]:
         """Give what has arrived, oldest first."""

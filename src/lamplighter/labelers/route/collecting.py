@@ -38,6 +38,7 @@ class Collecting:
 
     def run(self) -> Collected:
         """Take every row as far as it gets."""
+        self._leave_out_the_lost()
         for group in self.route.groups:
             self._send()
             heard = {stage: self._hear(stage, group) for stage in group}
@@ -49,6 +50,13 @@ class Collecting:
             [*decided, *people.annotations, *self._overruled(decided, people)],
             [*self.problems, *people.problems],
         )
+
+    def _leave_out_the_lost(self) -> None:
+        """Tell of batches whose decisions somebody has deleted; the others go on."""
+        lost = [book.ticket for book in self.books if not book.entries]
+        self.books = [book for book in self.books if book.entries]
+        what = "what was decided about it is gone from labelers/route/ in the store; put it back"
+        self.problems += [Problem(f"batch {ticket.batch}", what) for ticket in lost]
 
     # Machines
 
