@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from flows import local_label_studio
 from flows.child_server import stop_earlier
@@ -30,11 +32,13 @@ from lamplighter.errors import LamplighterError
 from lamplighter.reporting import publish_report
 from lamplighter.stopping.base import Stop
 from lamplighter.testing.datasets import DemoPool
-from lamplighter.testing.digits import write_digit_pool
+from lamplighter.testing.digits import DIGITS, write_digit_pool
 
 NAME = "digits"
 TOKEN = "LABEL_STUDIO_TOKEN"  # noqa: S105 - a name, not a secret
 LOOK_S = 3.0
+INTERRUPTED = 130
+WRITTEN = ("label-studio", "prefect", "pool", "truth", "store")  #: folders that the demo makes in its own
 console = Console(stderr=True, highlight=False)
 
 
@@ -50,6 +54,10 @@ class Demo:
         """Run the next round, or finish the one that was interrupted; say where to look."""
         with progress_bar(quiet=False):
             show.rounds(run_rounds("flows.labeling_round", "labeling_round", campaign=self.campaign), False)
+        self.say_where()
+
+    def say_where(self) -> None:
+        """Print the addresses."""
         report = publish_report(open_driver(self.campaign)).url
         people = self.people
         show.say(f"label:   {self.project()}   (log in as {local_label_studio.EMAIL}, {people.password})")
@@ -83,7 +91,7 @@ class Demo:
                         return
                     status.update(f"{self.progress()}; Ctrl+C ends this, the servers stay")
                 except (LamplighterError, httpx.HTTPError) as error:
-                    status.update(f"Label Studio does not answer ({type(error).__name__}); trying again")
+                    status.update(f"trying again: {escape(str(error))}")
                 sleep(LOOK_S)
 
     def progress(self) -> str:
@@ -122,9 +130,10 @@ def settings(pool: DemoPool, url: str) -> dict[str, Any]:
 
 
 def write_campaign(folder: Path, url: str) -> str:
-    """Write the pool and the campaign file, which names the server's address of today; give its path."""
+    """Write the pool, if it is not there, and the campaign file with the server's address; give its path."""
     path = folder / "campaign.yaml"
-    told = settings(write_digit_pool(folder), url)
+    pool = DemoPool(folder / "pool", folder / "truth" / "labels.parquet", DIGITS, rows=0)
+    told = settings(pool if pool.truth.exists() else write_digit_pool(folder), url)
     path.write_text(yaml.safe_dump(told, sort_keys=False), "utf-8")
     return str(path)
 
@@ -142,6 +151,8 @@ def go_on(demo: Demo, wait: bool) -> None:
     """Run rounds, each when the rows of the one before are labelled, until the campaign stops."""
     if demo.is_due() and demo.stopped() is None:
         demo.round()
+    else:
+        demo.say_where()
     while wait and (reason := demo.stopped()) is None:
         demo.wait()
         demo.round()
@@ -170,18 +181,26 @@ def main() -> int:
     start_lines()
     if chosen.fresh:
         stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        for name in WRITTEN:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    try:
+        run(folder, wait=not chosen.no_wait)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def run(folder: Path, wait: bool) -> None:
+    """Start what does not run yet, and go on with the campaign."""
     with console.status("starting Label Studio (the first time a minute or more)"):
         people = LocalLabelStudio.start(folder / "label-studio")
     campaign, token = write_campaign(folder, people.url), write_token(folder, people.token)
     with prefect_server(folder, keep=True) as ui:
         command = Path(sys.executable).with_name("lamplighter")
         show.say(f"a round by hand: . {token} && {command} round {campaign}")
-        try:
-            go_on(Demo(campaign, people, ui), wait=not chosen.no_wait)
-        except KeyboardInterrupt:
-            show.say("the servers stay; `make labelstudio` goes on, `make labelstudio-stop` stops them")
-    return 0
+        with suppress(KeyboardInterrupt):  # in here, so that the servers stay
+            go_on(Demo(campaign, people, ui), wait)
+    show.say("the servers stay until `make labelstudio-stop`; `make labelstudio` goes on from here")
 
 
 if __name__ == "__main__":
