@@ -161,3 +161,13 @@ def test_a_batch_is_finished_once_all_have_answered_or_skipped(campaign: Campaig
     assert campaign.labeler.finished(ticket, campaign.desk) is False
     campaign.server.annotate(tasks[0], "cat", by=CID)
     assert campaign.labeler.finished(ticket, campaign.desk) is True
+
+
+def test_a_task_that_comes_a_second_time_very_late_is_removed(campaign: Campaign, book: Book) -> None:
+    first = campaign.tasks()[0]
+    path = f"/api/projects/{campaign.project}/import"
+    campaign.server.request(path, [{"data": first["data"]}, {"data": {"text": "?", "size": 1}}])
+    campaign.server.annotate(first["id"], "cat", by=ANN)
+    assert [said.label for said in book.collect()] == ["cat"]
+    assert campaign.ids() == list(ROWS)
+    assert len(campaign.tasks()) == len(ROWS) + 1

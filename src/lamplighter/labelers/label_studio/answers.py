@@ -20,7 +20,10 @@ from lamplighter.labelers.label_studio.tasks import BATCH, KEY, Row, id_of
 
 NAME = "label_studio"
 #: Fields of a task and of its annotations: the server takes one list for both.
-INCLUDE = "id,data,updated_at,annotations,result,completed_by,was_cancelled,lead_time,updated_by"
+INCLUDE = (
+    "id,data,updated_at,total_annotations,cancelled_annotations,"
+    "annotations,result,completed_by,was_cancelled,lead_time,updated_by"
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from itertools import islice
 from lamplighter.labelers.base import Annotation, Cursor, Desk, Problem, Ticket
 from lamplighter.labelers.label_studio.answers import INCLUDE, Reading, newest_time
 from lamplighter.labelers.label_studio.client import Client, Gone
-from lamplighter.labelers.label_studio.tasks import Filter, Row, Tasks, where
+from lamplighter.labelers.label_studio.tasks import BATCH, Filter, Row, Tasks, where, without_twins
 
 #: A change is dated before it can be seen; nothing takes longer to be written than this.
 OVERLAP = timedelta(minutes=15)
@@ -51,12 +51,19 @@ class Collecting:
             # Reading takes a while; what was changed behind our back is read again.
             again = parsedate_to_datetime(started) - timedelta(minutes=1)
             found |= {task["id"]: task for task in self._read((_changed_after(again),))}
-        tasks = (found[number] for number in sorted(found))
+        tasks = iter(self._tidied([found[number] for number in sorted(found)]))
         while part := list(islice(tasks, _PART)):
             yield from reading.read(part)
 
     def _read(self, filters: Sequence[Filter]) -> Iterator[Row]:
         return self.tasks.read(INCLUDE, *filters, everything=True)
+
+    def _tidied(self, found: Sequence[Row]) -> Sequence[Row]:
+        """Delete unanswered twins: what was sent by a driver that was taken for dead can come very late."""
+        batches = {ticket.batch for ticket in self.tickets}
+        stay, surplus = without_twins([task for task in found if task["data"].get(BATCH) in batches])
+        self.tasks.delete_unanswered(surplus)
+        return stay
 
     def _reading(self, since: Cursor) -> Reading:
         return Reading(

@@ -150,23 +150,24 @@ class Tasks:
 
 
 def without_twins(found: Sequence[Row]) -> tuple[list[Row], list[int]]:
-    """Part tasks into those that stay, and the ids of unanswered ones whose row has another task.
+    """Part tasks into those that stay, and the ids of unanswered ones that a batch has twice.
 
     Of several that nobody has answered the one with the lowest id stays; with an answered one, none.
     """
-    answered = {task["data"][KEY] for task in found if is_answered(task)}
+    there = {_of(task) for task in found if is_answered(task)}
     stay: list[Row] = []
     surplus: list[int] = []
     for task in sorted(found, key=lambda task: int(task["id"])):
-        key = task["data"][KEY]
-        if is_answered(task):
-            stay.append(task)
-        elif key in answered:
+        if not is_answered(task) and _of(task) in there:
             surplus.append(task["id"])
         else:
-            answered.add(key)
+            there.add(_of(task))
             stay.append(task)
     return stay, surplus
+
+
+def _of(task: Row) -> tuple[object, object]:
+    return task["data"].get(BATCH), task["data"].get(KEY)
 
 
 def is_answered(task: Row) -> bool:
