@@ -39,7 +39,7 @@ def quality_over_rounds(
         axes.set_title("Label quality, with 95% intervals")
         axes.set_xlabel("round")
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-        figure.legend(frameon=False, loc="outside lower left", ncols=3, fontsize=8.5, labelcolor=MUTED)
+        figure.legend(frameon=False, loc="outside lower left", ncols=2, fontsize=8.5, labelcolor=MUTED)
     return figure
 
 
