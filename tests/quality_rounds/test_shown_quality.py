@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from lamplighter.cli.entry import run
 from lamplighter.driver import Driver
 from lamplighter.label_quality import documents, falls
 from lamplighter.labelers import LABELERS
+from lamplighter.quality.record import AgreementRecord, Alarm, AnnotatorRecord, QualityRecord
 from lamplighter.quality.words import estimate
 from lamplighter.reporting import publish_report
+from lamplighter.rounds import Record
 from lamplighter.standing import Standing
 from lamplighter.status import status
+from tests.packaging.sources import ROOT
 from tests.quality_rounds.crew_labeler import Crew
-from tests.quality_rounds.crews import crew, quality_of, rounds
+from tests.quality_rounds.crews import consensus_of, crew, quality_of, rounds
 from tests.report.pages import check_loads_nothing, said
 
 QUALITY = {
@@ -108,6 +112,27 @@ def test_a_fall_is_told_in_the_round_that_it_happens(judged: Standing) -> None:
     assert (told.payload["round"], told.payload["bound"], told.payload["text"]) == (2, 0.95, alarm.text)
     assert quality_of(judged).alarms
     assert not falls(judged, 3)
+
+
+@pytest.mark.parametrize("kind", [QualityRecord, AgreementRecord, AnnotatorRecord, Alarm])
+def test_the_formats_name_every_key(kind: type[Record]) -> None:
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    told = page[page.index("`quality-*.json` holds") : page.index("## Annotations")]
+    named = set(re.findall(r"`(\w+)`", told))
+    assert set(kind.model_fields) - named <= ({"name"} if kind is AnnotatorRecord else set())
+
+
+def test_the_formats_name_every_column_of_a_consensus(judged: Standing) -> None:
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith("| `consensus-*.parquet` |"))
+    assert set(consensus_of(judged).column_names) <= set(re.findall(r"`(\w+)`", line))
+
+
+def test_the_formats_name_every_column_of_the_extra_rows(judged: Standing) -> None:
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith("| `extra-*.parquet` |"))
+    columns = {name for table in judged.extras for name in table.column_names}
+    assert {name for name in columns if not name.startswith("display.")} <= set(re.findall(r"`(\w+)`", line))
 
 
 def test_every_try_at_a_round_names_the_event_alike(judged: Standing) -> None:
