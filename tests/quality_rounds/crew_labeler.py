@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -24,12 +24,14 @@ class Crew(Labeler):
     Rows in `silent` are never answered. What was shown last of each row lies in the store.
     """
 
-    follows_up: ClassVar[bool] = True
-
     labels: str
     skill: Mapping[str, float]
     each: int = 1
     silent: Sequence[int] = field(default_factory=tuple)
+
+    @property
+    def follows_up(self) -> bool:
+        return True
 
     @property
     def answers_per_row(self) -> int:

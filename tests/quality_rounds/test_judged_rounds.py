@@ -84,7 +84,8 @@ def test_gold_measures_people(tmp_path: Path) -> None:
     ]
     found = quality_of(standing)
     assert found.gold is not None
-    assert (found.gold.n, found.gold.value) == (12, pytest.approx(np.mean(said)))
+    assert found.gold.n == len(said) == 12
+    assert found.gold.value == pytest.approx(np.mean(said))
     assert found.annotators[0].gold == found.gold
     assert standing.steps(CollectDone)[-1].abstained == 0
 

@@ -154,7 +154,11 @@ class Labeler(ABC):
     """Anything that answers. Subclasses are frozen dataclasses without state of their own."""
 
     automated: ClassVar[bool] = False  #: whether its answers are a machine's
-    follows_up: ClassVar[bool] = False  #: whether `refresh` and `withdraw` do anything
+
+    @property
+    def follows_up(self) -> bool:
+        """Whether `refresh` and `withdraw` do anything."""
+        return False
 
     @property
     def answers_per_row(self) -> int:

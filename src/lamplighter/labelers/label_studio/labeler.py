@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from lamplighter.errors import ConfigError, LabelerError
 from lamplighter.labelers.base import (
@@ -72,8 +72,6 @@ class LabelStudio(Labeler):
         See `Patience`.
     """
 
-    follows_up: ClassVar[bool] = True
-
     url: str
     token: str = field(repr=False)
     project: int | None = None
@@ -128,6 +126,11 @@ class LabelStudio(Labeler):
         listed = isinstance(columns, list | tuple) and all(isinstance(name, str) for name in columns)
         if not listed:
             raise ConfigError(f"columns is {self.columns!r}; allowed: a list of columns of pool.display")
+
+    @property
+    def follows_up(self) -> bool:
+        """Tasks can be shown anew and deleted."""
+        return True
 
     @property
     def answers_per_row(self) -> int:

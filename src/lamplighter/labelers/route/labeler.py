@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 # The registry of labelers holds this one too, and so is not there yet while this module is imported.
 from lamplighter import labelers as registered
@@ -31,8 +31,6 @@ class Route(Labeler):
     confidence, agreement, audit, tries, holdout_to_people
         See `Rule`.
     """
-
-    follows_up: ClassVar[bool] = True
 
     labelers: Sequence[Mapping[str, Any]] = field(repr=False)
     confidence: float | None = 0.9
@@ -76,6 +74,11 @@ class Route(Labeler):
     def people(self) -> Stage:
         """The last labeler."""
         return self.stages[-1]
+
+    @property
+    def follows_up(self) -> bool:
+        """What is with people can be followed up if their labeler can."""
+        return self.people.labeler.follows_up
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
