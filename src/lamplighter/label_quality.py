@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from lamplighter.quality.record import Alarm, QualityRecord
 from lamplighter.quality.words import MEASURES
-from lamplighter.rounds import CollectDone
+from lamplighter.rounds import Artifact, CollectDone
 from lamplighter.standing import READERS, Standing
 
 FELL: Final = "lamplighter.quality.fell"
@@ -19,21 +19,22 @@ _NAMESPACE: Final = uuid.UUID("c39a8a5e-64c5-5a0b-a0de-1c1d7f3a7e52")
 
 def documents(standing: Standing) -> dict[int, QualityRecord]:
     """Read what every round said of its labels, by round; rounds without any answer said nothing."""
-    kept = [(done.round, done.quality) for done in standing.steps(CollectDone) if done.quality]
-    with ThreadPoolExecutor(READERS) as readers:
-        read = list(readers.map(standing.read, [artifact for _, artifact in kept]))
-    return {
-        number: QualityRecord.model_validate_json(data) for (number, _), data in zip(kept, read, strict=True)
-    }
+    return _read(standing, _kept(standing))
 
 
 def newest(standing: Standing) -> tuple[int, QualityRecord] | None:
     """Read the last round's document; None before the first answer."""
-    kept = [(done.round, done.quality) for done in standing.steps(CollectDone) if done.quality]
-    if not kept:
-        return None
-    number, artifact = kept[-1]
-    return number, QualityRecord.model_validate_json(standing.read(artifact))
+    return max(_read(standing, _kept(standing)[-1:]).items(), default=None)
+
+
+def _kept(standing: Standing) -> list[tuple[int, Artifact]]:
+    return [(done.round, done.quality) for done in standing.steps(CollectDone) if done.quality]
+
+
+def _read(standing: Standing, kept: Sequence[tuple[int, Artifact]]) -> dict[int, QualityRecord]:
+    with ThreadPoolExecutor(READERS) as readers:
+        read = readers.map(standing.read, [artifact for _, artifact in kept])
+        return {n: QualityRecord.model_validate_json(data) for (n, _), data in zip(kept, read, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def falls(standing: Standing, number: int) -> list[Fall]:
     A measure that stays below is no news. One that rose above and falls again is, and so is one whose
     bound was raised above it.
     """
-    found = documents(standing)
+    kept = [(n, artifact) for n, artifact in _kept(standing) if n <= number]
+    found = _read(standing, kept[-2:])
     campaign, store = standing.driver.campaign.name, standing.driver.store.url
     return [Fall(campaign, store, number, alarm) for alarm in fell(found, number)]
 
