@@ -212,3 +212,19 @@ def test_reserved_names_are_those_that_are_written_or_read() -> None:
         sent(Files(format="csv", show_prediction=True), with_rows(BatchRow(1, "batch", 1)))
     )[0]
     assert set(header) <= RESERVED
+
+
+@pytest.mark.parametrize(("layout", "name"), [("plain", "id"), ("doccano", "row_id"), ("potato", "id")])
+def test_each_further_person_gets_a_file_with_the_rows_that_want_them(layout: str, name: str) -> None:
+    shown = {"text": "word"}
+    rows = (
+        BatchRow(1, "batch", 1, display=shown),
+        BatchRow(2, "batch", 2, display=shown, annotators=2),
+        BatchRow(3, "again", 1, display=shown, annotators=3, answered=2),
+    )
+    store = MemoryStore()
+    Files(layout=layout).dispatch(with_rows(*rows), desk_of(store))
+    stem = "labeling/out/round-000003-campaign-000003-0a1b2c3d"
+    ids = {key: [json.loads(line)[name] for line in data.splitlines()] for key, data in store.objects.items()}
+    wanted = {f"{stem}.jsonl": [1, 2], f"{stem}-person-2.jsonl": [2], f"{stem}-person-3.jsonl": [3]}
+    assert {key: [int(i) for i in found] for key, found in ids.items()} == wanted

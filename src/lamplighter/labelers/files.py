@@ -14,6 +14,10 @@ annotator          empty: to be filled in with a name, where several people answ
 batch              the batch's id
 =================  ========================================================================
 
+Rows that a second person is to answer stand also, or only, in ``round-000007-<batch id>-person-2``, and so
+on for a third. Give it to somebody else, and let everybody fill in ``annotator``: without a name all
+answers are one person's.
+
 CSV is RFC 4180 in UTF-8 with a byte order mark, every cell quoted; a cell that a spreadsheet would run
 as a formula starts with an apostrophe. Neither format says which rows are holdout rows.
 
@@ -40,7 +44,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamplighter.errors import ConfigError, KeyExists, KeyMissing, unknown
 from lamplighter.labelers.answers import annotation
@@ -100,13 +104,17 @@ class Files(Labeler):
             raise ConfigError(f"{name} is '{prefix}'; allowed: a folder outside of {', '.join(_OURS)}")
 
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
-        """Write the batch's file, unless it is there."""
-        key = f"{self.outbox.rstrip('/')}/round-{batch.round:06d}-{batch.id}.{self.format}"
-        data = self._layout.sheets[self.format](batch, show_prediction=self.show_prediction)
-        # A file that is there went out before; somebody may already be filling it in.
-        with suppress(KeyExists):
-            desk.store.create(key, data)
-        return Ticket(batch.id, batch.round, batch.created_at, len(batch.rows), {"key": key})
+        """Write the batch's file, and one for each further person that rows want, unless they are there."""
+        stem = f"{self.outbox.rstrip('/')}/round-{batch.round:06d}-{batch.id}"
+        for person, part in _sheets(batch):
+            key = f"{stem}.{self.format}" if person == 1 else f"{stem}-person-{person}.{self.format}"
+            data = self._layout.sheets[self.format](part, show_prediction=self.show_prediction)
+            # A file that is there went out before; somebody may already be filling it in.
+            with suppress(KeyExists):
+                desk.store.create(key, data)
+        return Ticket(
+            batch.id, batch.round, batch.created_at, len(batch.rows), {"key": f"{stem}.{self.format}"}
+        )
 
     def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
         """Read the whole inbox, whatever batch its lines belong to."""
@@ -117,6 +125,15 @@ class Files(Labeler):
             annotations=[said for said in read if isinstance(said, Annotation)],
             problems=[said for said in read if isinstance(said, Problem)],
         )
+
+
+def _sheets(batch: Batch) -> Iterator[tuple[int, Batch]]:
+    """Give the rows for the first person, then those that want a second, and so on."""
+    most = max((row.annotators or 1 for row in batch.rows), default=1)
+    for person in range(1, most + 1):
+        rows = tuple(row for row in batch.rows if row.answered < person <= (row.annotators or 1))
+        if rows or person == 1:
+            yield person, replace(batch, rows=rows)
 
 
 def _read(key: str | Problem, desk: Desk, layout: Layout) -> Iterator[Annotation | Problem]:
