@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lamplighter import annotations as annotation_table
@@ -40,6 +42,8 @@ def test_an_audited_row_is_taken_until_a_person_labels_it() -> None:
     second = at.collect(5, known=known)
     gone = [said for said in second.annotations if said.status is Status.WITHDRAWN]
     assert {said.id for said in gone} == set(sorted(SURE)[:3])
+    taken = {said.id: said.created_at for said in first.annotations if said.status is Status.LABELLED}
+    assert all(said.created_at > taken[said.id] for said in gone)  # type: ignore[operator]
     known = table_of(first, second)
     told = {row: "eel" if row in sorted(SURE)[:3] else label_of(row) for row in SURE}
     assert labels(known) == told
@@ -74,3 +78,15 @@ def test_the_audit_is_a_random_share_that_does_not_hang_on_the_answers() -> None
     assert set(sent_to_people(other.store)) & taken == set()
     other.collect(4)
     assert set(sent_to_people(other.store)) & taken == both
+
+
+def test_each_batch_and_campaign_draws_its_own() -> None:
+    at = Campaign(route(audit=0.5))
+    ids, desk = range(200), at.desk()
+    draws = [
+        at.labeler.rule.audited("one", ids, desk),
+        at.labeler.rule.audited("two", ids, desk),
+        at.labeler.rule.audited("one", ids, replace(desk, campaign="other")),
+    ]
+    assert draws[0] == at.labeler.rule.audited("one", reversed(ids), desk)
+    assert len({frozenset(draw) for draw in draws}) == 3

@@ -114,7 +114,7 @@ def test_rows_of_an_earlier_plan_go_to_people() -> None:
         service.usual = lambda seen: Act(503)
         at = Campaign(route(http(service), FILES))
         at.collect(4)
-        at.labeler = route()
+        at.labeler = route(tries=5)
         assert at.collect(5).problems == []
         assert sorted(sent_to_people(at.store)) == list(range(100, 120))
 
@@ -171,3 +171,18 @@ def test_machines_are_asked_in_the_order_of_the_route_whatever_failed() -> None:
         found = at.collect(5)
         assert sorted(asked_of_machines(at.store, 2)) == list(range(104, 120))
         assert {said.labeler for said in found.annotations} == {"function"}
+
+
+def test_rows_that_were_given_up_are_not_asked_about_when_later_ones_are() -> None:
+    with Service(label_all) as service:
+        service.usual = lambda seen: Act(503)
+        at = Campaign(route(http(service), FILES, confidence=None, tries=1))
+        earlier = at.dispatch()
+        at.labeler.collect([earlier], Cursor(4), at.desk())
+        assert sorted(sent_to_people(at.store)) == list(range(100, 120))
+        service.usual, before = label_all, len(service.seen)
+        rows = tuple(replace(row, id=2000 + row.rank) for row in at.batch.rows)
+        later = at.labeler.dispatch(replace(at.batch, id="later", round=4, rows=rows), at.desk())
+        at.labeler.collect([earlier, later], Cursor(5), at.desk())
+        asked = [row for seen in service.seen[before:] for row in seen.ids]
+        assert sorted(map(int, asked)) == list(range(2005, 2021))
