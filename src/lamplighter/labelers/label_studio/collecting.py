@@ -11,7 +11,7 @@ from itertools import islice
 from lamplighter.labelers.base import Annotation, Cursor, Desk, Problem, Ticket
 from lamplighter.labelers.label_studio.answers import INCLUDE, Reading, newest_time
 from lamplighter.labelers.label_studio.client import Client, Gone
-from lamplighter.labelers.label_studio.tasks import BATCH, Filter, Row, Tasks, where, without_twins
+from lamplighter.labelers.label_studio.tasks import BATCH, KEY, Filter, Row, Tasks, where, without_twins
 
 #: A change is dated before it can be seen; nothing takes longer to be written than this.
 OVERLAP = timedelta(minutes=15)
@@ -43,27 +43,31 @@ class Collecting:
         yield from self._changed(self._reading(since), newest)
 
     def _changed(self, reading: Reading, newest: datetime | None) -> Iterator[Annotation | Problem]:
-        client = self.tasks.client
+        started = self.tasks.client.server_time
+        seen: dict[int, Row] = {}
         filters = () if newest is None else (_changed_after(newest - OVERLAP),)
-        started = client.server_time
-        found = {task["id"]: task for task in self._read(filters)}
-        if started and found:
+        yield from self._said(reading, filters, seen)
+        if started and seen:
             # Reading takes a while; what was changed behind our back is read again.
             again = parsedate_to_datetime(started) - timedelta(minutes=1)
-            found |= {task["id"]: task for task in self._read((_changed_after(again),))}
-        tasks = iter(self._tidied([found[number] for number in sorted(found)]))
-        while part := list(islice(tasks, _PART)):
+            yield from self._said(reading, (_changed_after(again),), seen)
+        self._remove_twins(list(seen.values()))
+
+    def _said(
+        self, reading: Reading, filters: Sequence[Filter], seen: dict[int, Row]
+    ) -> Iterator[Annotation | Problem]:
+        """Give what tasks say that have changed since they were seen, a part of them at a time."""
+        found = self.tasks.read(INCLUDE, *filters, everything=True)
+        new = (t for t in found if t["id"] not in seen or seen[t["id"]]["updated_at"] != t["updated_at"])
+        while part := list(islice(new, _PART)):
+            seen |= {task["id"]: _facts(task) for task in part}
             yield from reading.read(part)
 
-    def _read(self, filters: Sequence[Filter]) -> Iterator[Row]:
-        return self.tasks.read(INCLUDE, *filters, everything=True)
-
-    def _tidied(self, found: Sequence[Row]) -> Sequence[Row]:
+    def _remove_twins(self, seen: Sequence[Row]) -> None:
         """Delete unanswered twins: what was sent by a driver that was taken for dead can come very late."""
         batches = {ticket.batch for ticket in self.tickets}
-        stay, surplus = without_twins([task for task in found if task["data"].get(BATCH) in batches])
+        _, surplus = without_twins([task for task in seen if task["data"][BATCH] in batches])
         self.tasks.delete_unanswered(surplus)
-        return stay
 
     def _reading(self, since: Cursor) -> Reading:
         return Reading(
@@ -75,6 +79,13 @@ class Collecting:
             people=_people(self.tasks.client),
             known=since.known,
         )
+
+
+def _facts(task: Row) -> Row:
+    """Give what is remembered of a task that was read."""
+    wanted = ("id", "updated_at", "total_annotations", "cancelled_annotations")
+    keys = {name: task["data"].get(name) for name in (BATCH, KEY)}
+    return {name: task[name] for name in wanted} | {"data": keys}
 
 
 def by_project(tickets: Sequence[Ticket]) -> dict[int, list[Ticket]]:
