@@ -114,7 +114,10 @@ def test_machines_that_must_agree() -> None:
 
 def test_rows_that_want_one_more_person_skip_the_machines() -> None:
     at = Campaign(route(holdout_to_people=False))
-    rows = [replace(row, purpose="again", answered=1) if row.id == 110 else row for row in at.batch.rows]
+    rows = [
+        replace(row, purpose="again", annotators=2, answered=1) if row.id == 110 else row
+        for row in at.batch.rows
+    ]
     at.batch = replace(at.batch, rows=tuple(rows))
     at.dispatch()
     assert sent_to_people(at.store) == [110]
