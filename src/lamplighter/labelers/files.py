@@ -48,7 +48,17 @@ from dataclasses import dataclass, replace
 
 from lamplighter.errors import ConfigError, KeyExists, KeyMissing, unknown
 from lamplighter.labelers.answers import annotation
-from lamplighter.labelers.base import Annotation, Batch, Collected, Cursor, Desk, Labeler, Problem, Ticket
+from lamplighter.labelers.base import (
+    Annotation,
+    Batch,
+    BatchRow,
+    Collected,
+    Cursor,
+    Desk,
+    Labeler,
+    Problem,
+    Ticket,
+)
 from lamplighter.labelers.exchange import LAYOUTS, Layout
 from lamplighter.store.keys import checked_prefix
 
@@ -129,11 +139,15 @@ class Files(Labeler):
 
 def _sheets(batch: Batch) -> Iterator[tuple[int, Batch]]:
     """Give the rows for the first person, then those that want a second, and so on."""
-    most = max((row.annotators or 1 for row in batch.rows), default=1)
+    most = max((_people(row) for row in batch.rows), default=1)
     for person in range(1, most + 1):
-        rows = tuple(row for row in batch.rows if row.answered < person <= (row.annotators or 1))
+        rows = tuple(row for row in batch.rows if row.answered < person <= _people(row))
         if rows or person == 1:
             yield person, replace(batch, rows=rows)
+
+
+def _people(row: BatchRow) -> int:
+    return row.annotators or row.answered + 1
 
 
 def _read(key: str | Problem, desk: Desk, layout: Layout) -> Iterator[Annotation | Problem]:
