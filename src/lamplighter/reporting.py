@@ -18,7 +18,7 @@ from lamplighter.errors import ConfigError
 from lamplighter.label_quality import documents
 from lamplighter.labelers.base import BatchRow
 from lamplighter.report import ReportData, plots, render, saving
-from lamplighter.report.label_quality import annotator_table, markdown
+from lamplighter.report.label_quality import annotator_table, markdown, plain
 from lamplighter.report.pictures import quality_figure
 from lamplighter.rounds import History, Metrics, OpenRound, RoundRecord
 from lamplighter.standing import Standing
@@ -27,6 +27,8 @@ from lamplighter.store import open_store
 from lamplighter.store.log import RoundLog
 
 TOP_ROWS = 20
+#: Rows that the strategy picked. Gold rows are not shown: annotators may see the page.
+PICKED = ("seed", "batch")
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class _Gathering:
         if self.record.select is None:
             return ()
         rows = batch_of(self.standing, self.record.select).rows
-        return [row for row in rows if row.purpose != "holdout"][:TOP_ROWS]
+        return [row for row in rows if row.purpose in PICKED][:TOP_ROWS]
 
     def _scores(self, step: str) -> F32 | None:
         """Give the finite scores of the batch, or of the sample of the pool."""
@@ -201,6 +203,7 @@ class _Gathering:
 
 
 def _top_row(row: BatchRow) -> dict[str, Any]:
-    shown = {name: str(value)[:200] for name, value in row.display.items()}
+    shown = {name: plain(str(value), 200) for name, value in row.display.items()}
+    predicted = plain(row.predicted) if row.predicted is not None else None
     score = round(row.score, 6) if row.score is not None else None
-    return {"rank": row.rank, "id": str(row.id), "score": score, "predicted": row.predicted, **shown}
+    return {"rank": row.rank, "id": plain(str(row.id)), "score": score, "predicted": predicted, **shown}

@@ -114,6 +114,14 @@ def test_a_fall_is_told_in_the_round_that_it_happens(judged: Standing) -> None:
     assert not falls(judged, 3)
 
 
+def test_the_batch_shown_is_what_was_picked_and_gives_no_gold_row_away(judged: Standing) -> None:
+    extra = {row for table in judged.extras for row in table.column("id").to_pylist()}
+    assert extra
+    top = publish_report(judged.driver).top_rows
+    assert [row["rank"] for row in top] == list(range(1, len(top) + 1))
+    assert not extra & {int(row["id"]) for row in top}
+
+
 @pytest.mark.parametrize("kind", [QualityRecord, AgreementRecord, AnnotatorRecord, Alarm])
 def test_the_formats_name_every_key(kind: type[Record]) -> None:
     page = (ROOT / "docs" / "formats.md").read_text("utf-8")

@@ -68,6 +68,13 @@ def test_the_table_of_annotators() -> None:
     }
 
 
+def test_foreign_names_stay_text_in_a_table() -> None:
+    """Prefect takes cells for Markdown, and would fetch what they name."""
+    person = judged(4).annotators[0].model_copy(update={"name": "![x](http://elsewhere.example/y.png)"})
+    (row,) = annotator_table(judged(4).model_copy(update={"annotators": (person,)}))
+    assert row["annotator"] == r"\!\[x\]\(http\://elsewhere.example/y.png\)"
+
+
 def test_those_without_a_share_come_last() -> None:
     people = judged(4).annotators
     unknown = people[0].model_copy(update={"gold": None, "name": "a newcomer"})

@@ -81,7 +81,7 @@ def annotator_table(record: QualityRecord | None) -> list[dict[str, Any]]:
 def _row(person: AnnotatorRecord) -> dict[str, Any]:
     seconds = person.median_lead_time_s
     return {
-        "annotator": shorten(person.name, 60),
+        "annotator": plain(person.name, 60),
         "votes": person.votes,
         "gold right": estimate(person.gold),
         "gold rows": person.gold.n if person.gold else 0,
@@ -110,10 +110,12 @@ def markdown(record: QualityRecord | None, number: int) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def plain(text: str) -> str:
-    r"""Escape what Markdown, or HTML in it, would take for more than text.
+def plain(text: str, longest: int = 400) -> str:
+    r"""Escape what Markdown, or HTML in it, would take for more than text; in a line of that length at most.
+
+    Prefect takes the cells of a table for Markdown too, and shows the images that it names.
 
     >>> print(plain("![x](http://y) <b>"))
     \!\[x\]\(http\://y\) \<b\>
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#!|~:@&])", r"\\\1", shorten(text, 400))
+    return re.sub(r"([\\`*_{}\[\]()<>#!|~:@&])", r"\\\1", shorten(text, longest))
