@@ -1,4 +1,4 @@
-"""label_studio keeps the contract of labelers, on a real server."""
+"""label_studio keeps the contract of labelers, on real servers with either database."""
 
 from __future__ import annotations
 
@@ -16,8 +16,22 @@ from tests.servers.label_studio_template import ANNOTATORS
 pytestmark = [pytest.mark.label_studio, pytest.mark.xdist_group("label-studio")]
 ANN, BOB, _ = ANNOTATORS
 ROWS: dict[str, Sequence[int | str]] = {
-    "integers": tuple(range(100, 120)),
-    "strings": ("7", "07", "int:7", 'q"\\', "ü/ß", "a,b", "", " ", "日本語", "$x", "{}", "null", "x" * 3000),
+    "label_studio": tuple(range(100, 120)),
+    "label_studio_postgres": (
+        "7",
+        "07",
+        "int:7",
+        'q"\\',
+        "ü/ß",
+        "a,b",
+        "",
+        " ",
+        "日本語",
+        "$x",
+        "{}",
+        "null",
+        "x" * 3000,
+    ),
 }
 
 
@@ -33,6 +47,6 @@ def bench(server: Server, rows: Sequence[int | str]) -> Bench:
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("kind", ROWS)
-def test_contract(label_studio: Server, kind: str, check: Callable[[MakeBench], None]) -> None:
-    check(lambda: bench(label_studio, ROWS[kind]))
+@pytest.mark.parametrize("server", ROWS)
+def test_contract(server: str, check: Callable[[MakeBench], None], request: pytest.FixtureRequest) -> None:
+    check(lambda: bench(request.getfixturevalue(server), ROWS[server]))

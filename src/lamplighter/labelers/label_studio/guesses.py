@@ -19,7 +19,9 @@ from lamplighter.labelers.label_studio.tasks import KEY, Filter, Row, Tasks, key
 MODEL_VERSION = "lamplighter"
 WITHOUT_GUESS = where("predictions_model_versions", "not_contains", [MODEL_VERSION], "List")
 _INCLUDE = "id,data,predictions"
-_CHUNK = 500
+#: After an import of predictions the server counts those of the whole project: few large ones are faster.
+_IMPORTED = 2500
+_REMOVED = 500
 _TRIES = 5
 
 
@@ -63,8 +65,8 @@ class Guesses:
                     wrong += [] if self._is_shown(task) else [task]
             if not wrong:
                 return shown
-            for first in range(0, len(wrong), _CHUNK):
-                self._replace(wrong[first : first + _CHUNK])
+            for first in range(0, len(wrong), _IMPORTED):
+                self._replace(wrong[first : first + _IMPORTED])
         raise LabelerError(
             f"{len(wrong)} tasks of project {self.tasks.project} do not show their predictions, after "
             f"{_TRIES} tries; nothing is lost, run again later"
@@ -86,8 +88,9 @@ class Guesses:
     def _remove(self, chunk: Sequence[Row]) -> None:
         """Remove our old predictions; all of a task at once where it has none of somebody else's."""
         whole = [task["id"] for task in chunk if _mine(task) and len(_mine(task)) == len(task["predictions"])]
-        if whole:
-            self.tasks.act("delete_tasks_predictions", {"selectedItems": {"all": False, "included": whole}})
+        for first in range(0, len(whole), _REMOVED):
+            chosen = {"all": False, "included": whole[first : first + _REMOVED]}
+            self.tasks.act("delete_tasks_predictions", {"selectedItems": chosen})
         for prediction in _one_by_one(chunk):
             self.tasks.forget(prediction)
 
