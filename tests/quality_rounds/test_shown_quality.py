@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lamplighter.cli import show
 from lamplighter.cli.entry import run
 from lamplighter.driver import Driver
 from lamplighter.label_quality import documents, falls
@@ -100,6 +101,17 @@ def test_the_terminal_is_brief(judged: Standing, capsys: pytest.CaptureFixture[s
     assert f"alarm {kept.alarms[0].text}" in shown
     assert f"warning {kept.warnings[0]}" in shown
     assert "<b>noisy</b>" in shown
+
+
+def test_foreign_text_steers_no_terminal(judged: Standing, capsys: pytest.CaptureFixture[str]) -> None:
+    found = status(judged.driver)
+    person = found["quality"]["annotators"][0] | {"name": "\x1b[2J[b]"}
+    quality = found["quality"] | {"annotators": [person], "warnings": ["\x1b]0;title\x07"]}
+    show.status(found | {"quality": quality, "problems": ["\x1b[1A"]})
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\\x1b[2J[b]" in shown
+    assert "\\x1b]0;title\\x07" in shown
 
 
 def test_a_fall_is_told_in_the_round_that_it_happens(judged: Standing) -> None:

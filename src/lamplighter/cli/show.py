@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lamplighter.cli import quality_lines
+from lamplighter.report.text import printable
 
 NOTHING_TO_DO = 3
 out = Console(highlight=False, soft_wrap=True)
@@ -94,7 +95,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else escape(printable(str(value)))
 
 
 def pairs(title: str, values: dict[str, Any]) -> None:
@@ -134,7 +135,7 @@ def status(found: dict[str, Any]) -> None:
         _quality(found["quality"])
     pairs("Now", _now(found))
     for line in (*found["notices"], *found["problems"]):
-        out.print(f"[yellow]note[/] {escape(line)}")
+        out.print(f"[yellow]note[/] {escape(printable(line))}")
 
 
 def _quality(found: dict[str, Any]) -> None:
@@ -146,9 +147,9 @@ def _quality(found: dict[str, Any]) -> None:
     if 0 < len(people) < len(record.annotators):
         say(f"and {len(record.annotators) - len(people):,} more, in the report")
     for alarm in record.alarms:
-        out.print(f"[red]alarm[/] {escape(alarm.text)}")
+        out.print(f"[red]alarm[/] {escape(printable(alarm.text))}")
     for line in record.warnings:
-        out.print(f"[yellow]warning[/] {escape(line)}")
+        out.print(f"[yellow]warning[/] {escape(printable(line))}")
 
 
 def _now(found: dict[str, Any]) -> dict[str, Any]:
