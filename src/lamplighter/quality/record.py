@@ -60,7 +60,7 @@ class QualityRecord(Record):
     annotators
         In order of their names.
     warnings
-        What to look at, in words: annotators below the bound, gold rows used up.
+        Annotators below the campaign's bound, in words.
     alarms
         Measures below the campaign's bounds.
     """
