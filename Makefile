@@ -99,6 +99,9 @@ bench-labels: $(VENV)/bench.done $(VENV)/bench-data.done  ## labels needed, ours
 bench-quality: $(VENV)/runtime.done $(PEERS)/done  ## label quality against crowd-kit and cleanlab
 	$(BIN)/python -m benchmarks.quality --write docs/label-quality.md --golden tests/quality/golden $(BENCH_ARGS)
 
+bench-faults: $(VENV)/test.done $(LABEL_STUDIO)/done  ## faults on the way to a real Label Studio, 50 times each: nothing lost?
+	$(BIN)/python -m benchmarks.label_studio_faults $(BENCH_ARGS)
+
 stack-test: $(VENV)/test.done  ## build the image and bring the compose stack up, where a Docker engine answers
 	$(BIN)/python -m pytest tests/docker/stack.py $(PYTEST_ARGS)
 
@@ -116,4 +119,4 @@ lock: $(BIN)/uv  ## resolve the hashed lock files anew
 clean:  ## remove the environment and what the demo wrote
 	rm -rf $(VENV) $(PEERS) $(LABEL_STUDIO) demo bench-data dist
 
-.PHONY: help env demo demo-stop labelstudio labelstudio-stop test check fix bench-score bench-select bench-labels bench-quality stack-test lock clean
+.PHONY: help env demo demo-stop labelstudio labelstudio-stop test check fix bench-score bench-select bench-labels bench-quality bench-faults stack-test lock clean

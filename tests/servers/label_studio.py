@@ -13,7 +13,7 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,12 @@ class LabelStudio:
         "sqlite" or "postgresql".
     """
 
+    program: Sequence[str] = (str(PROGRAM),)
+
     def __init__(self, folder: Path, store: Running | None = None) -> None:
         self.folder, self._store = folder, store
         self.database = "sqlite" if store is None else "postgresql"
-        self.running = hold(folder, lambda: _order(folder, store, _free_port()), _is_healthy)
+        self.running = hold(folder, lambda: self._order(_free_port()), is_healthy)
         self.url = _address(self.running) or ""
 
     @property
@@ -85,7 +87,7 @@ class LabelStudio:
     def start(self) -> None:
         """Start it again after `kill`, on the same port and the same data."""
         port = int(self.url.rpartition(":")[2])
-        self.running = hold(self.folder, lambda: _order(self.folder, self._store, port), self._is_back)
+        self.running = hold(self.folder, lambda: self._order(port), self._is_back)
 
     def let_go(self) -> None:
         """Hold it no longer: it stops, unless another process holds it."""
@@ -94,13 +96,28 @@ class LabelStudio:
     def _is_back(self, running: Running) -> bool:
         if _address(running) not in {None, self.url}:
             raise RuntimeError(f"{self.url} was taken by somebody else while the server was down")
-        return _is_healthy(running)
+        return is_healthy(running)
+
+    def _order(self, port: int) -> Order:
+        data = self.folder / "data"
+        prepare(data, self._store)
+        where = ["--internal-host", "127.0.0.1", "--port", str(port)]
+        return Order(
+            command=[*self.program, "start", "--no-browser", *where],
+            env=environment(data, self._store),
+            cwd=str(data),
+            stop=[signal.SIGTERM],
+        )
 
     def request(
-        self, path: str, body: object = None, method: str | None = None, *, by: Person = ADMIN
+        self, path: str, body: object = None, method: str | None = None, *, by: Person | str | None = ADMIN
     ) -> Any:
-        """Ask the API and give its JSON: GET, or POST where there is a body; raises Refused."""
-        headers = {"Content-Type": "application/json", "Authorization": f"Token {by.token}"}
+        """Ask the API and give its JSON: GET, or POST where there is a body; raises Refused.
+
+        `by` may also be a whole Authorization, or nobody.
+        """
+        allowed = f"Token {by.token}" if isinstance(by, Person) else by
+        headers = {"Content-Type": "application/json"} | ({"Authorization": allowed} if allowed else {})
         data = None if body is None else json.dumps(body).encode()
         ask = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - ours
         try:
@@ -135,7 +152,7 @@ class LabelStudio:
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Give a project's tasks in the order of their ids, annotations and predictions included."""
-        page = self.request(f"/api/tasks/?project={project}&page_size=-1&fields=all")
+        page = self.request(f"/api/tasks/?project={project}&page_size=100000&fields=all")
         return sorted(page["tasks"], key=lambda task: int(task["id"]))
 
     def annotate(self, task: int, choice: str, by: Person = ADMIN, lead_time: float = 2.5) -> int:
@@ -168,13 +185,17 @@ class LabelStudio:
 
 
 @contextmanager
-def label_studio_running(folder: Path, database: str = "sqlite") -> Iterator[LabelStudio]:
+def label_studio_running(
+    folder: Path, database: str = "sqlite", kind: type[LabelStudio] = LabelStudio
+) -> Iterator[LabelStudio]:
     """Start a server with its data under `folder`, or join the one that runs there.
 
     Parameters
     ----------
     database
         "sqlite" or "postgresql".
+    kind
+        What to see it as: a subclass starts in a way of its own.
     """
     if installed_version() is None:
         pytest.skip(f"Label Studio is not installed in {HOME.name}; run `make {HOME.name}/done`")
@@ -184,7 +205,7 @@ def label_studio_running(folder: Path, database: str = "sqlite") -> Iterator[Lab
         store = postgres.running_under(folder / "postgresql") if database == "postgresql" else None
         if store is not None:
             held.callback(store.let_go)
-        server = LabelStudio(folder, store)
+        server = kind(folder, store)
         held.callback(server.let_go)
         yield server
 
@@ -208,25 +229,14 @@ def _shared(factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def _order(folder: Path, store: Running | None, port: int) -> Order:
-    data = folder / "data"
-    prepare(data, store)
-    where = ["--internal-host", "127.0.0.1", "--port", str(port)]
-    return Order(
-        command=[str(PROGRAM), "start", "--no-browser", *where],
-        env=environment(data, store),
-        cwd=str(data),
-        stop=[signal.SIGTERM],
-    )
-
-
 def _address(running: Running) -> str | None:
     with (running.folder / "log").open(errors="replace") as log:
         found = LISTENS.search(log.read(100_000))  # what comes after is one line per request
     return found[1] if found else None
 
 
-def _is_healthy(running: Running) -> bool:
+def is_healthy(running: Running) -> bool:
+    """Say whether a server that was started answers."""
     url = _address(running)
     if url is None:
         return False

@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -17,7 +17,9 @@ Fault = Literal[
     "cut before",  # the server never hears of it
     "cut while",  # the server is at work when the connection goes
     "cut after",  # the server is done, its answer is lost
+    "cut within",  # half of the answer arrives
     "500 before",
+    "401 before",
     "502 after",
     "503 before",
     "too slow",  # done, but the answer comes after anybody waits for it
@@ -45,6 +47,7 @@ class Crooked:
         self.plan: list[tuple[str, int, Fault]] = []  #: part of method and path, how many pass first, fault
         self.played: list[Fault] = []
         self.seen: list[str] = []
+        self._errands: list[tuple[str, int, Callable[[], object]]] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -58,6 +61,16 @@ class Crooked:
     def play(self, where: str, fault: Fault, after: int = 0, times: int = 1) -> None:
         """Let requests whose "METHOD /path" contains `where` go wrong, once `after` of them have passed."""
         self.plan += [(where, after, fault)] * times
+
+    def errand(self, where: str, after: int, do: Callable[[], object]) -> None:
+        """Do something when a matching request arrives, once `after` of them have passed."""
+        self._errands.append((where, after, do))
+
+    def quiet(self) -> None:
+        """Let nothing go wrong any more."""
+        with self._lock:
+            self.plan.clear()
+            self._errands.clear()
 
     def __enter__(self) -> Crooked:
         return self
@@ -81,6 +94,16 @@ class Crooked:
                     return None
         return None
 
+    def _errand(self, request: str) -> Callable[[], object] | None:
+        with self._lock:
+            for number, (where, after, do) in enumerate(self._errands):
+                if where in request:
+                    self._errands[number] = (where, after - 1, do)
+                    if after == 0:
+                        del self._errands[number]
+                        return do
+        return None
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         crooked = self
 
@@ -90,6 +113,9 @@ class Crooked:
             def handle_any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
+                errand = crooked._errand(f"{self.command} {self.path}")
+                if errand is not None:
+                    errand()
                 fault = crooked._fault(f"{self.command} {self.path}")
                 with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
                     self.act(fault, body)
@@ -97,7 +123,7 @@ class Crooked:
             do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
             def act(self, fault: Fault | None, body: bytes | None) -> None:
-                if fault in ("500 before", "503 before", "429"):
+                if fault in ("401 before", "500 before", "503 before", "429"):
                     return self.say(int(fault[:3]), b'{"detail": "made up"}', {})
                 if fault == "cut before":
                     return self.hang_up()
@@ -110,6 +136,8 @@ class Crooked:
                 status, said, headers = self.forward(body)
                 if fault == "cut after":
                     return self.hang_up()
+                if fault == "cut within":
+                    return self.say(status, said, headers, len(said) // 2)
                 if fault == "502 after":
                     return self.say(502, b"<html>Bad gateway</html>", {})
                 if fault == "garbage":
@@ -131,14 +159,17 @@ class Crooked:
                 finally:
                     line.close()
 
-            def say(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            def say(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 if status != http.client.NO_CONTENT:
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[:cut])
+                if cut is not None:
+                    self.wfile.flush()
+                    self.hang_up()
 
             def hang_up(self) -> None:
                 self.close_connection = True
