@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.label_studio, pytest.mark.xdist_group("label-studio")]
 ANN, _, _ = ANNOTATORS
 ROWS = tuple(range(50, 41, -1))
 BATCH = contract.batch(rows=ROWS)
-IMPORT, CREATE, GUESSES = "/import?", "POST /api/projects/ ", "/import/predictions"
+IMPORT, GUESSES = "/import?", "/import/predictions"
 LOST: tuple[Fault, ...] = ("cut while", "cut after", "502 after", "late")
 
 
@@ -65,7 +65,7 @@ def test_an_import_that_goes_wrong(campaign: Campaign, crooked: Crooked, fault: 
     assert [(said.id, said.label) for said in campaign.collect(ticket).annotations] == [(45, "dog")]
 
 
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("fault", ["cut while", "late"])
 def test_every_import_goes_wrong_once(campaign: Campaign, crooked: Crooked, fault: Fault) -> None:
     for after in range(3):
         crooked.play(IMPORT, fault, after=after)
@@ -81,7 +81,7 @@ def test_making_the_project_goes_wrong(campaign: Campaign, crooked: Crooked, fau
     check_sent(campaign)
 
 
-@pytest.mark.parametrize("fault", ["cut before", "cut after", "500 before", "too slow", "garbage"])
+@pytest.mark.parametrize("fault", ["cut after", "500 before", "garbage"])
 def test_every_kind_of_look_goes_wrong(campaign: Campaign, crooked: Crooked, fault: Fault) -> None:
     ticket = campaign.dispatch(BATCH)
     campaign.server.annotate(campaign.task(45), "dog", by=ANN)
@@ -93,7 +93,7 @@ def test_every_kind_of_look_goes_wrong(campaign: Campaign, crooked: Crooked, fau
     check_sent(campaign)
 
 
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("fault", ["cut while", "late"])
 def test_showing_new_guesses_goes_wrong(campaign: Campaign, crooked: Crooked, fault: Fault) -> None:
     ticket = campaign.dispatch(BATCH)
     rows = rows_of(BATCH, predicted="eel", proba=(0.1, 0.2, 0.7)).rows
@@ -107,7 +107,7 @@ def test_showing_new_guesses_goes_wrong(campaign: Campaign, crooked: Crooked, fa
     assert said == [["eel"]] * len(ROWS)
 
 
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("fault", ["cut after", "late"])
 def test_asking_one_more_and_taking_back_goes_wrong(
     campaign: Campaign, crooked: Crooked, fault: Fault
 ) -> None:
