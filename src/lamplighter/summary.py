@@ -44,7 +44,15 @@ def summarise(campaign: str, record: RoundRecord, stop: Stop | None = None) -> R
         high=metric.high if metric else None,
         selected=record.select.rows if record.select else 0,
         dispatched=record.dispatch.rows if record.dispatch else 0,
-        outstanding=record.collect.outstanding + (record.dispatch.rows if record.dispatch else 0),
+        outstanding=_outstanding(record),
         stopped=f"{why.rule}: {why.reason}" if why else None,
         ran=stop is None,
     )
+
+
+def _outstanding(record: RoundRecord) -> int:
+    """Count what waits after a round; gold rows and further answers are no rows that wait for a label."""
+    if record.dispatch is None:
+        return record.collect.outstanding
+    extra = record.select.extra_rows if record.select else 0
+    return record.collect.outstanding + record.dispatch.rows - extra - record.dispatch.withdrawn_rows

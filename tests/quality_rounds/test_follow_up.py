@@ -12,7 +12,9 @@ from lamplighter import tables
 from lamplighter.driver import open_driver
 from lamplighter.errors import ConfigError
 from lamplighter.rounds import DispatchDone, ScoreDone
+from lamplighter.status import status
 from lamplighter.steps import follow_up
+from lamplighter.summary import summarise
 from tests.campaigns import write_campaign, write_pool
 from tests.quality_rounds.crew_labeler import read
 from tests.quality_rounds.crews import batches, crew, rounds
@@ -108,3 +110,14 @@ def test_a_labeler_that_gives_nothing_back_is_not_asked_to(tmp_path: Path) -> No
     path = write_campaign(tmp_path, waiting={"expire_after_days": 3})
     with pytest.raises(ConfigError, match="labeler 'simulated' cannot take rows back"):
         open_driver(path)
+
+
+def test_a_rounds_summary_and_the_status_agree_on_what_waits(tmp_path: Path) -> None:
+    silent = first_rows(tmp_path, batch_size=200)
+    waiting = {"expire_after_days": 1e-9}
+    gold = {"gold": {"url": "gold.parquet"}}
+    driver = crew(tmp_path, gold, GOOD, crew={"silent": silent}, waiting=waiting, batch_size=200)
+    for number in (1, 2):
+        standing = rounds(driver, 1)
+        told = summarise("fruit", standing.history.records[number - 1])
+        assert told.outstanding == status(driver)["outstanding"]
