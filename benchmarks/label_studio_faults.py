@@ -24,7 +24,7 @@ from tests.servers.label_studio import LabelStudio, label_studio_running
 from tests.servers.label_studio_mortal import Mortal
 
 #: Longer imports, so that a kill hits one.
-LARGE = {"rows": 60, "chunk_rows": 20}
+LARGE = {"rows": 36, "chunk_rows": 12}
 DATABASES = ("sqlite", "postgresql")
 COLUMNS: Mapping[str, str] = {
     "rows": "rows",
@@ -80,7 +80,7 @@ def trial(server: LabelStudio, fault: str, seed: int) -> Line:
         try:
             line |= asdict(undergo(each, MISHAPS[fault]))
         except Exception as error:  # noqa: BLE001 - counted, and told in the table
-            line["broke"] = repr(error)[:500]
+            line |= {"broke": repr(error)[:500], "said": each.told[-2:]}
         line |= {"played": each.proxy.played, "problems": sorted(each.problems)}
     return line | {"seconds": round(time.monotonic() - started, 1)}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -24,6 +24,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 _TICKET = TypeAdapter(Ticket)
 _TRIES = 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ def desk_of(folder: str) -> Desk:
     return Desk(open_store(f"{folder}/store"), "campaign", CLASSES)
 
 
-def insist(dispatch: Callable[[], Ticket], told: Callable[[LabelerError], None]) -> Ticket:
-    """Dispatch until it works, as whoever runs the round again does."""
+def insist(do: Callable[[], T], told: Callable[[LabelerError], None]) -> T:
+    """Do something until it works, as whoever runs the round again does."""
     for _ in range(_TRIES):
         try:
-            return dispatch()
+            return do()
         except LabelerError as error:
             told(error)
-    return dispatch()
+    return do()
 
 
 def start(orders: Orders, together: Any = None) -> BaseProcess:

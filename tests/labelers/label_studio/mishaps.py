@@ -16,7 +16,7 @@ from tests.servers.label_studio_template import ANNOTATORS
 
 IMPORT = "/import?"
 #: Requests that a trial makes from where it begins to go wrong, about.
-_REQUESTS = 16
+_REQUESTS = 14
 _, _, CID = ANNOTATORS
 
 
@@ -26,7 +26,7 @@ def on_the_line(*faults: Fault) -> Mishap:
     @contextmanager
     def mishap(trial: Trial) -> Iterator[None]:
         draw = trial.draw
-        trial.proxy.slow_s = draw.uniform(2.2, 3.2)  # after nobody waits any more
+        trial.proxy.slow_s = draw.uniform(3.2, 4.5)  # after nobody waits any more
         trial.proxy.play(IMPORT, draw.choice(faults), draw.randrange(3))
         for _ in range(draw.randrange(4)):
             trial.proxy.play("/api/", draw.choice(faults), draw.randrange(_REQUESTS))
@@ -55,10 +55,11 @@ def server_killed(trial: Trial) -> Iterator[None]:
     def mend() -> None:
         for death in [*deaths]:
             death.join()
+        server.start()
 
     trial.mend = mend
     for _ in range(draw.randint(1, 3)):
-        # An import of 20 tasks takes a tenth of a second or two.
+        # An import takes a tenth of a second or two.
         moment, away = draw.uniform(0, 0.2), draw.uniform(0, 1)
         trial.proxy.errand(IMPORT, draw.randrange(3), lambda m=moment, a=away: strike(m, a))  # type: ignore[misc]
     yield
