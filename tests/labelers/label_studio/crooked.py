@@ -49,7 +49,7 @@ class Crooked:
         self.seen: list[str] = []
         self._errands: list[tuple[str, int, Callable[[], object]]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"crooked": self}))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -104,79 +104,76 @@ class Crooked:
                         return do
         return None
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        crooked = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    crooked: Crooked
+    protocol_version = "HTTP/1.1"
 
-            def handle_any(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length) if length else None
-                errand = crooked._errand(f"{self.command} {self.path}")
-                if errand is not None:
-                    errand()
-                fault = crooked._fault(f"{self.command} {self.path}")
-                with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
-                    self.act(fault, body)
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else None
+        errand = self.crooked._errand(f"{self.command} {self.path}")
+        if errand is not None:
+            errand()
+        fault = self.crooked._fault(f"{self.command} {self.path}")
+        with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
+            self.act(fault, body)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+    do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
-            def act(self, fault: Fault | None, body: bytes | None) -> None:
-                if fault in ("401 before", "500 before", "503 before", "429"):
-                    return self.say(int(fault[:3]), b'{"detail": "made up"}', {})
-                if fault == "cut before":
-                    return self.hang_up()
-                if fault == "late":
-                    time.sleep(crooked.slow_s)
-                if fault == "cut while":
-                    threading.Thread(target=self.forward, args=(body,), daemon=True).start()
-                    time.sleep(0.05)
-                    return self.hang_up()
-                status, said, headers = self.forward(body)
-                if fault == "cut after":
-                    return self.hang_up()
-                if fault == "cut within":
-                    return self.say(status, said, headers, len(said) // 2)
-                if fault == "502 after":
-                    return self.say(502, b"<html>Bad gateway</html>", {})
-                if fault == "garbage":
-                    return self.say(200, b"<html>Welcome!</html>", {})
-                if fault == "too slow":
-                    time.sleep(crooked.slow_s)
-                return self.say(status, said, headers)
+    def act(self, fault: Fault | None, body: bytes | None) -> None:
+        if fault in ("401 before", "500 before", "503 before", "429"):
+            return self.say(int(fault[:3]), b'{"detail": "made up"}', {})
+        if fault == "cut before":
+            return self.hang_up()
+        if fault == "late":
+            time.sleep(self.crooked.slow_s)
+        if fault == "cut while":
+            threading.Thread(target=self.forward, args=(body,), daemon=True).start()
+            time.sleep(0.05)
+            return self.hang_up()
+        status, said, headers = self.forward(body)
+        if fault == "cut after":
+            return self.hang_up()
+        if fault == "cut within":
+            return self.say(status, said, headers, len(said) // 2)
+        if fault == "502 after":
+            return self.say(502, b"<html>Bad gateway</html>", {})
+        if fault == "garbage":
+            return self.say(200, b"<html>Welcome!</html>", {})
+        if fault == "too slow":
+            time.sleep(self.crooked.slow_s)
+        return self.say(status, said, headers)
 
-            def forward(self, body: bytes | None) -> tuple[int, bytes, dict[str, str]]:
-                line = http.client.HTTPConnection(crooked.target, timeout=60)
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
-                try:
-                    line.request(self.command, self.path, body, headers)
-                    answer = line.getresponse()
-                    kept = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP}
-                    return answer.status, answer.read(), kept
-                except (OSError, http.client.HTTPException):
-                    return 502, b"{}", {}
-                finally:
-                    line.close()
+    def forward(self, body: bytes | None) -> tuple[int, bytes, dict[str, str]]:
+        line = http.client.HTTPConnection(self.crooked.target, timeout=60)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
+        try:
+            line.request(self.command, self.path, body, headers)
+            answer = line.getresponse()
+            kept = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP}
+            return answer.status, answer.read(), kept
+        except (OSError, http.client.HTTPException):
+            return 502, b"{}", {}
+        finally:
+            line.close()
 
-            def say(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if status != http.client.NO_CONTENT:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[:cut])
-                if cut is not None:
-                    self.wfile.flush()
-                    self.hang_up()
+    def say(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != http.client.NO_CONTENT:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:cut])
+        if cut is not None:
+            self.wfile.flush()
+            self.hang_up()
 
-            def hang_up(self) -> None:
-                self.close_connection = True
-                with suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
+    def hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -134,9 +134,10 @@ def test_a_server_that_is_gone_is_told_and_nothing_is_lost(label_studio: Server)
 
 
 def test_drivers_that_both_think_they_are_alone(
-    campaign: Campaign, crooked: Crooked, monkeypatch: pytest.MonkeyPatch
+    label_studio: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The worst case: no claim holds one of them back.
+    campaign = made(label_studio, ROWS, chunk_rows=3)
     twin = Campaign(campaign.server, campaign.labeler, store=campaign.store)
     campaign.dispatch(contract.batch(rows=ROWS[:1]))
     together = threading.Barrier(2)
@@ -151,7 +152,7 @@ def test_drivers_that_both_think_they_are_alone(
     with ThreadPoolExecutor(2) as drivers:
         one, other = drivers.map(dispatch, (campaign, twin))
     assert one == other
-    campaign.dispatch(batch)
+    campaign.collect(one)
     sent = [
         t["data"]["lamplighter_id"] for t in campaign.tasks() if t["data"]["lamplighter_batch"] == batch.id
     ]
