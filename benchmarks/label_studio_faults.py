@@ -58,6 +58,7 @@ def main() -> None:
             with _server(database) as server:
                 _run(server, left, options.out)
     print(table(read(options.out)))
+    print(fitness(read(options.out)))
 
 
 def _run(server: LabelStudio, left: Sequence[tuple[str, int]], out: Path) -> None:
@@ -82,6 +83,7 @@ def trial(server: LabelStudio, fault: str, seed: int) -> Line:
         except Exception as error:  # noqa: BLE001 - counted, and told in the table
             line |= {"broke": repr(error)[:500], "said": each.told[-2:]}
         line |= {"played": each.proxy.played, "problems": sorted(each.problems)}
+        line["imports_died"] = sum("/import?" in request for request in each.proxy.unanswered)
     return line | {"seconds": round(time.monotonic() - started, 1)}
 
 
@@ -102,6 +104,13 @@ def table(lines: Sequence[Line]) -> str:
                 broke = sum("broke" in line for line in mine)
                 rows.append([database, fault, *(f"{number:,}" for number in (len(mine), *sums, broke))])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def fitness(lines: Sequence[Line]) -> str:
+    """Say how often the kills of the server struck while it had an import."""
+    deadly = [line for line in lines if line["fault"] in DEADLY]
+    struck = sum(line.get("imports_died", 0) > 0 for line in deadly)
+    return f"The server died with an import unanswered in {struck} of {len(deadly)} trials in which it was killed."
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class Crooked:
         self.plan: list[tuple[str, int, Fault]] = []  #: part of method and path, how many pass first, fault
         self.played: list[Fault] = []
         self.seen: list[str] = []
+        self.unanswered: list[str] = []  #: what the server itself never answered
         self._errands: list[tuple[str, int, Callable[[], object]]] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"crooked": self}))

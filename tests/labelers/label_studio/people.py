@@ -82,9 +82,16 @@ class People(threading.Thread):
             self.said |= {key: seen[key]} if key in seen else {}
             self.unsaid.discard(key)
 
+    def answer(self) -> None:
+        """See to it that there is something to be collected."""
+        for _ in range(20):
+            if not self.said:
+                self.act()
+
     def forget(self, project: int) -> None:
-        """Expect nothing of a project that is gone."""
+        """Expect nothing of a project that is gone; there is time for another."""
         with self._lock:
+            self.most += 8
             for key, (where, _) in [*self._answers.items()]:
                 if where == project:
                     del self._answers[key]

@@ -27,8 +27,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
         yield server
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "seed"), [*((name, 1) for name in NAMES), *((name, 2) for name in DEADLY)])
 def test_nothing_is_lost_and_nothing_doubled(
     mortal: LabelStudio, tmp_path: Path, name: str, seed: int
 ) -> None:
