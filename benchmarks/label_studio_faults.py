@@ -58,7 +58,7 @@ def main() -> None:
             with _server(database) as server:
                 _run(server, left, options.out)
     print(table(read(options.out)))
-    print(fitness(read(options.out)))
+    print(struck(read(options.out)))
 
 
 def _run(server: LabelStudio, left: Sequence[tuple[str, int]], out: Path) -> None:
@@ -106,11 +106,11 @@ def table(lines: Sequence[Line]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def fitness(lines: Sequence[Line]) -> str:
-    """Say how often the kills of the server struck while it had an import."""
+def struck(lines: Sequence[Line]) -> str:
+    """Say how often a server that was killed had an import under way."""
     deadly = [line for line in lines if line["fault"] in DEADLY]
-    struck = sum(line.get("imports_died", 0) > 0 for line in deadly)
-    return f"The server died with an import unanswered in {struck} of {len(deadly)} trials in which it was killed."
+    hit = sum(line.get("imports_died", 0) > 0 for line in deadly)
+    return f"Of {len(deadly)} trials in which the server was killed, an import died with it in {hit}."
 
 
 @contextmanager
