@@ -15,7 +15,7 @@ from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import Bools, RowIds
 from lamplighter.labelers.base import BatchRow
 from lamplighter.labelled_rows import Labelled, Rows
-from lamplighter.rounds import Artifact, CollectDone, ScoreDone, SelectDone, TrainDone
+from lamplighter.rounds import Artifact, CollectDone, DispatchDone, ScoreDone, SelectDone, TrainDone
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.standing import Standing
 
@@ -70,9 +70,14 @@ def _wanted(standing: Standing, job: ScanJob, result: ScanResult, rows: Rows) ->
 
 
 def waiting_ids(standing: Standing) -> RowIds:
-    """Give the rows of earlier batches that nobody has answered, in the order they were sent."""
-    asked = standing.asked
-    left = asked.stands & (asked.round < standing.number) & ~tables.is_in(asked.ids, standing.answered_ids)
+    """Give the rows that the campaign's labeler has and nobody has answered, in the order they were sent.
+
+    What an earlier labeler has stays there: only that one could take it back, so to call it taken back
+    would be to ask twice.
+    """
+    own, asked = standing.driver.campaign.labeler.name, standing.asked
+    sent = [d.round for d in standing.steps(DispatchDone) if (d.labeler or own) == own]
+    left = asked.stands & np.isin(asked.round, sent) & ~tables.is_in(asked.ids, standing.answered_ids)
     return asked.ids.filter(pa.array(left)).unique()
 
 
