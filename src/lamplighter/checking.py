@@ -16,6 +16,7 @@ from lamplighter.changes import check_unchanged
 from lamplighter.composing import described, empty_shares
 from lamplighter.driver import CAMPAIGN_KEY, Driver
 from lamplighter.errors import ConfigError, DuplicateRowIds
+from lamplighter.gold import check_gold
 from lamplighter.pool import Pool, find_duplicates, take_manifest
 from lamplighter.rounds import CollectDone, Next
 from lamplighter.standing import Standing
@@ -48,6 +49,7 @@ def check(driver: Driver, *, ids: bool = True) -> dict[str, Any]:
     _compare(driver, standing)
     pool = Pool(driver.pool_config, take_manifest(driver.pool_config, previous=standing.manifest))
     check_holdout(replace(standing, taken=pool.manifest))
+    check_gold(driver.gold, pool.manifest)
     if driver.campaign.evaluation.test_set:
         test_rows(standing)
     warnings = _warnings(driver, pool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lamplighter import tables
@@ -12,7 +13,7 @@ from lamplighter.arrays import F32, I32, I64, RowIds
 from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolError, UnknownClass, unknown
 from lamplighter.label_sections import GoldConfig
-from lamplighter.pool import Pool, take_manifest
+from lamplighter.pool import Manifest, Pool, take_manifest
 from lamplighter.votes import Labels
 
 
@@ -45,7 +46,7 @@ def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -
     Raises
     ------
     PoolError
-        It cannot be read, has other columns than the pool, or an id twice.
+        It cannot be read, has other columns than the pool, an id twice, or features that are not finite.
     UnknownClass
         A label is none of the campaign's classes.
     """
@@ -55,9 +56,32 @@ def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -
     ids, x, extra = Pool(config, take_manifest(config)).read_all((*shown, section.label))
     if len(ids.unique()) < len(ids):
         raise PoolError(f"quality.gold: {section.url} has an id twice; a gold row has one known label")
+    finite = np.isfinite(x).all(axis=1)
+    if not finite.all():
+        raise PoolError(
+            f"quality.gold: row {ids[int((~finite).argmax())].as_py()!r} of {section.url} has NaN or "
+            "infinity among its features, of which a model says nothing; leave such rows out"
+        )
     text = extra.column(section.label).cast(pa.string()).combine_chunks()
     label = tables.positions(text, pa.array(classes, pa.string()))
     if (label < 0).any():
         wrong = str(text[int((label < 0).argmax())].as_py())
         raise UnknownClass(f"quality.gold: {unknown('class', wrong, classes)}")
     return Gold(ids, x, label.astype("int32"), extra.select(list(shown)))
+
+
+def check_gold(gold: Gold | None, pool: Manifest) -> None:
+    """Raise PoolError unless gold rows, if there are any, have ids and features like the pool's."""
+    if gold is None:
+        return
+    kind = "int64" if pa.types.is_integer(gold.ids.type) else "string"
+    if kind != pool.id_kind:
+        raise PoolError(
+            f"quality.gold: the ids of its file are {kind}, those of the pool {pool.id_kind}; "
+            "write them alike"
+        )
+    if gold.x.shape[1] != pool.dim:
+        raise PoolError(
+            f"quality.gold: its file has {gold.x.shape[1]} features a row, the pool {pool.dim}; "
+            "make them with the same model"
+        )

@@ -17,6 +17,7 @@ from lamplighter import cluster, redaction, tables
 from lamplighter.arrays import RowIds
 from lamplighter.driver import stamp
 from lamplighter.errors import ConfigError, KeyExists, LamplighterError
+from lamplighter.gold import check_gold
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status, Ticket
 from lamplighter.pool import Manifest, Pool, find_ids, shards_that_may_hold, take_manifest
@@ -34,6 +35,7 @@ def collect(standing: Standing) -> CollectDone:
     manifest = take_manifest(driver.pool_config, previous=standing.manifest)
     standing = replace(standing, taken=manifest)
     check_holdout(standing)
+    check_gold(driver.gold, manifest)
     stored = driver.ledger.write(number, "manifest", "json", manifest.to_bytes())
     driver.ledger.write(number, "campaign", "json", driver.campaign.frozen())
     taken = _take(standing, manifest)
