@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lamplighter import rng, tables
-from lamplighter.arrays import F32, I64, Bools, RowIds
+from lamplighter.arrays import F32, I64, RowIds
 from lamplighter.gold import Gold
 from lamplighter.labelled_rows import Labelled
-from lamplighter.quality.answers import Answers
-from lamplighter.quality.relabel import relabel
-from lamplighter.rounds import CollectDone, SelectDone, TrainDone
+from lamplighter.rounds import SelectDone, TrainDone
 from lamplighter.standing import Standing
+from lamplighter.steps.again import Again
 
 DISPLAY = "display."
 
@@ -39,70 +37,32 @@ class Extras:
         return {name: rows for name, rows in counts.items() if rows}
 
 
-def again_rows(standing: Standing, rows: int) -> RowIds:
-    """Pick the answered rows that go back for one more annotator, in a batch of so many rows."""
-    quality, done = standing.driver.campaign.quality, standing.current(CollectDone)
-    if quality is None or quality.relabel is None or done.consensus is None:
-        return tables.empty_ids(standing.integer_ids)
-    judged = tables.from_parquet(standing.read(done.consensus))
-    answers = Answers.read(standing.annotations, standing.driver.campaign.classes)
-    answers = answers.of_rows(tables.is_in(answers.ids, _may_go_back(standing, answers)))
-    certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
-    wanted = quality.relabel
-    picked = relabel(
-        answers,
-        np.asarray(certainty, np.float64),
-        math.floor(wanted.share * rows),
-        seed=standing.driver.campaign.seed,
-        round=standing.number,
-        enough=wanted.enough,
-        most=wanted.most,
-    )
-    return answers.ids.take(pa.array(picked))
-
-
-def _may_go_back(standing: Standing, answers: Answers) -> RowIds:
-    """Give the rows that were asked, have a label, and whose last further request has been answered."""
-    open_again = [
-        tables.ids_of(table).filter(pa.array(_unanswered(table, answers))) for table in standing.extras
-    ]
-    waiting = tables.concat_ids(open_again, standing.integer_ids)
-    asked = tables.is_in(standing.labels.ids, standing.asked.standing)
-    return standing.labels.ids.filter(pa.array(asked & ~tables.is_in(standing.labels.ids, waiting)))
-
-
-def _unanswered(table: Any, answers: Answers) -> Bools:
-    place = tables.positions(tables.ids_of(table), answers.ids)
-    votes = np.where(place >= 0, answers.per_row[place] if len(answers.per_row) else 0, 0)
-    again = np.asarray(pc.equal(table.column("purpose"), "again"))
-    still: Bools = again & (votes <= table.column("answered").to_numpy())
-    return still
-
-
-def extras(standing: Standing, batch: Any, again: RowIds) -> Extras:
+def extras(standing: Standing, batch: Any, again: Again) -> Extras:
     """Put the round's extra rows together, each with the place where it goes in among the batch's.
 
     Places are drawn with a key of the round, so that neither the place nor anything else tells a gold
     row from another.
     """
-    gold, notice = _gold(standing, len(batch))
+    gold, notice = _gold(standing, tables.ids_of(batch))
     parts = [table for table in (_gold_table(standing, gold), _again_table(standing, again)) if table]
     if not parts:
         return Extras(notices=notice)
-    table = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     draws = rng.row_uniform(tables.ids_of(table), rng.key(_seed(standing), standing.number, "extras"))
     at = np.floor(draws * (len(batch) + 1)).astype(np.int64)
     return Extras(table.append_column("at", pa.array(at)), len(gold) if gold else 0, len(again), notice)
 
 
-def _gold(standing: Standing, rows: int) -> tuple[Gold | None, tuple[str, ...]]:
-    """Draw the round's gold rows from those that nobody has seen."""
+def _gold(standing: Standing, batch: RowIds) -> tuple[Gold | None, tuple[str, ...]]:
+    """Draw the round's gold rows from those that nobody has seen, nor is to see in this batch."""
     quality, gold = standing.driver.campaign.quality, standing.driver.gold
-    if quality is None or quality.gold is None or gold is None or not rows:
+    if quality is None or quality.gold is None or gold is None or not len(batch):
         return None, ()
-    wanted = math.ceil(quality.gold.share * rows)
-    sent = tables.concat_ids([tables.ids_of(table) for table in standing.extras], standing.integer_ids)
-    unseen = np.flatnonzero(~tables.is_in(gold.ids, sent))
+    wanted = math.ceil(quality.gold.share * len(batch))
+    sent = [tables.ids_of(table) for table in standing.extras]
+    # A row may have been asked about, or answered, before it was called gold.
+    seen = pa.concat_arrays([*sent, standing.asked.ids, standing.answered_ids, batch])
+    unseen = np.flatnonzero(~tables.is_in(gold.ids, seen))
     order = np.argsort(rng.row_hash(gold.ids, rng.key(_seed(standing), 0, "gold"))[unseen], kind="stable")
     picked = unseen[order][:wanted]
     short = wanted - len(picked)
@@ -117,17 +77,15 @@ def _gold_table(standing: Standing, gold: Gold | None) -> Any:
     return _table(gold.ids, "gold", np.zeros(len(gold), np.int64), columns)
 
 
-def _again_table(standing: Standing, ids: RowIds) -> Any:
+def _again_table(standing: Standing, again: Again) -> Any:
     """Give rows of earlier batches once more, as they were shown, with what the model says now."""
-    if not len(ids):
+    if not len(again):
         return None
-    place = tables.positions(ids, standing.labels.ids)
-    known = tables.positions(ids, standing.known_ids)
-    rows = standing.with_features(Labelled(ids, standing.labels.label[place], known))
-    votes = standing.labels.annotators[place].astype(np.int64)
-    return _table(
-        ids, "again", votes, _predictions(standing, rows.x) | _shown(earlier_display(standing, ids))
-    )
+    ids = again.ids
+    label = standing.labels.label[tables.positions(ids, standing.labels.ids)]
+    rows = standing.with_features(Labelled(ids, label, tables.positions(ids, standing.known_ids)))
+    columns = _predictions(standing, rows.x) | _shown(earlier_display(standing, ids))
+    return _table(ids, "again", again.answered, columns)
 
 
 def _table(ids: RowIds, purpose: str, answered: I64, columns: dict[str, Any]) -> Any:
@@ -145,13 +103,20 @@ def _table(ids: RowIds, purpose: str, answered: I64, columns: dict[str, Any]) ->
 
 
 def _predictions(standing: Standing, x: F32) -> dict[str, Any]:
-    """Give what the round's model says of rows, as the batch's table has it; nothing without a model."""
+    """Give what the round's model says of rows, as the batch's table has it; nothing without a model.
+
+    Of features that are not finite it says nothing; rows of the holdout may have such.
+    """
     model = standing.model(standing.current(TrainDone))
     if model is None:
         return {}
-    proba = model.predict_proba(x)
+    finite = np.isfinite(x).all(axis=1)
+    if not finite.any():
+        return {}
+    proba = model.predict_proba(x[finite])
+    at = pa.array(np.cumsum(finite) - 1, mask=~finite)
     predicted = pa.array(model.classes).take(pa.array(proba.argmax(axis=1)))
-    return {"predicted": predicted, "proba": tables.vector_column(proba)}
+    return {"predicted": predicted.take(at), "proba": tables.vector_column(proba).take(at)}
 
 
 def _shown(display: Any) -> dict[str, Any]:
@@ -161,7 +126,7 @@ def _shown(display: Any) -> dict[str, Any]:
 def earlier_display(standing: Standing, ids: RowIds) -> Any:
     """Give what was shown of rows of earlier batches: a table in the order of the ids."""
     found = [part for part in _shown_before(standing, ids) if len(part)]
-    whole = pa.concat_tables(found, promote_options="default")
+    whole = pa.concat_tables(found, promote_options="permissive")
     place = tables.positions(ids, tables.ids_of(whole))
     return whole.drop_columns(["id"]).take(pa.array(place))
 
@@ -178,6 +143,10 @@ def _shown_before(standing: Standing, ids: RowIds) -> Iterator[Any]:
         yield part.select(["id", *shown]).rename_columns(names)
 
 
+def _each(standing: Standing) -> int:
+    return standing.driver.labeler.answers_per_row
+
+
 def _seed(standing: Standing) -> int:
     return standing.driver.campaign.seed
 
@@ -185,7 +154,7 @@ def _seed(standing: Standing) -> int:
 def overlap(standing: Standing, ids: RowIds) -> Any:
     """Say how many people each row of the batch needs: null where the labeler's own number does."""
     quality = standing.driver.campaign.quality
-    if quality is None or quality.overlap is None:
+    if quality is None or quality.overlap is None or quality.overlap.annotators <= _each(standing):
         return pa.nulls(len(ids), pa.int64())
     draws = rng.row_uniform(ids, rng.key(_seed(standing), 0, "overlap"))
     several = draws < quality.overlap.share

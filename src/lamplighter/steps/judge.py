@@ -167,7 +167,7 @@ class _Bench:
     @cached_property
     def confirmations(self) -> Confirmed:
         names = set(self.standing.annotations.column("labeler").to_pylist())
-        return confirmations(self.standing.annotations, frozenset(filter(_is_automated, names)))
+        return confirmations(self.standing.annotations, frozenset(filter(is_automated, names)))
 
     def record(self) -> QualityRecord:
         """Give the round's document of label quality."""
@@ -195,7 +195,7 @@ class _Bench:
         return AnnotatorRecord(**vars(person), left_out=person.name in self.left_out)
 
 
-def _is_automated(name: str) -> bool:
+def is_automated(name: str) -> bool:
     """Say whether answers of a labeler are a machine's; one that is no longer installed asked people."""
     try:
         return LABELERS.get(name).automated

@@ -18,7 +18,8 @@ from lamplighter.errors import ModelError
 from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
-from lamplighter.steps.extras import again_rows, extras, overlap
+from lamplighter.steps.again import again_rows
+from lamplighter.steps.extras import extras, overlap
 from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
