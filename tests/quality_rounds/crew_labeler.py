@@ -21,7 +21,8 @@ KEY = "crew/{}.json"
 class Crew(Labeler):
     """People by name with the share of answers that they get right; the first `each` answer every row.
 
-    Rows in `silent` are never answered. What was shown last of each row lies in the store.
+    Rows in `silent` are never answered, and nobody answers in place of people that there
+    are not. What was shown last of each row lies in the store.
     """
 
     labels: str
@@ -68,7 +69,7 @@ class Crew(Labeler):
             )
             for row, told in read(ticket.batch, desk).items()
             if int(row) not in self.silent
-            for person in range(*told["who"])
+            for person in range(told["who"][0], min(told["who"][1], len(people)))
         ]
 
     def _said(self, row: int, truth: str, person: str, desk: Desk) -> str:
