@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,20 @@ def test_each_row_group_is_read_once(pool: Pool, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(OpenFile, "batches", spy)
     fetch_rows(pool, *_places([499, 0, 1, 29, 130, 131, 0]), columns=["id"])
     assert read == [("part-00000.parquet", 0), ("part-00001.parquet", 1), ("part-00004.parquet", 3)]
+
+
+def test_files_may_keep_a_text_each_in_its_own_way(tmp_path: Path) -> None:
+    config = _write(tmp_path, np.arange(N))
+    kinds = [pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string()]
+    for path, kind in zip(sorted(tmp_path.rglob("*.parquet")), kinds, strict=False):
+        table = pq.read_table(path)
+        at = table.column_names.index("text")
+        kept = table.set_column(at, "text", table.column("text").cast(kind))
+        pq.write_table(kept, path, row_group_size=30)
+    rows = [5, 105, 205, 305]
+    found = fetch_rows(open_pool(config), *_places(rows), columns=["text"])
+    assert found.column("text").to_pylist() == [TEXT[row] for row in rows]
+    assert found.schema.field("text").type == pa.string()
 
 
 @pytest.mark.parametrize("place", [(5, 0, 0), (0, 4, 0), (0, 3, 10), (-1, 0, 0), (0, 0, -1)])

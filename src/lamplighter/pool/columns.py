@@ -171,6 +171,11 @@ def _plain_type(kind: Any) -> Any:
     return kind
 
 
+def plain_table(table: Any) -> Any:
+    """Give a table without what files of one pool may differ in: dictionaries, wide offsets, views."""
+    return table.cast(pa.schema([pa.field(field.name, _plain_type(field.type)) for field in table.schema]))
+
+
 def _canonical(kind: Any) -> str:
     return str(_plain_type(kind))
 

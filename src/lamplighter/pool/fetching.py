@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from lamplighter.arrays import F32, I32, I64, RowIds
 from lamplighter.errors import PoolError
+from lamplighter.pool.columns import plain_table
 from lamplighter.pool.footer import Id
 from lamplighter.pool.manifest import FileEntry
 from lamplighter.pool.open_file import OpenFile, open_file
@@ -197,10 +198,10 @@ def _rows_of_group(opened: OpenFile, places: I64, columns: tuple[str, ...]) -> A
         low, high = np.searchsorted(rows, [first, first + batch.num_rows])
         if low < high:
             parts.append(batch.take(pa.array(rows[low:high] - first)))
-    return pa.Table.from_batches(parts)
+    return plain_table(pa.Table.from_batches(parts))
 
 
 def _nothing(pool: Pool, columns: tuple[str, ...]) -> Any:
     with open_file(pool.storage, pool.config, pool.manifest.files[0]) as opened:
         opened.check_names(columns)
-        return opened.metadata.schema.to_arrow_schema().empty_table().select(list(columns))
+        return plain_table(opened.metadata.schema.to_arrow_schema().empty_table().select(list(columns)))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lamplighter.arrays import F32, RowIds
 from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolSchemaError
+from lamplighter.pool.columns import plain_table
 from lamplighter.pool.manifest import Manifest
 from lamplighter.pool.open_file import OpenFile, open_file
 from lamplighter.pool.storage import Storage
@@ -126,7 +127,7 @@ class Pool:
         return (
             pa.concat_arrays([block.ids for block in blocks]),
             np.concatenate([block.features for block in blocks if block.features is not None]),
-            pa.concat_tables([block.extra for block in blocks]),
+            pa.concat_tables([plain_table(block.extra) for block in blocks]),
         )
 
     def _row_group(
