@@ -92,6 +92,19 @@ def test_one_more_is_one_more_than_all_who_answered_also_those_left_out(tmp_path
     assert {(row.answered, row.annotators) for row in again} == {(5, 6)}
 
 
+def test_rows_whose_people_are_all_left_out_go_back_first(tmp_path: Path) -> None:
+    people = {**GOLD, "annotators": {"bound": 0.9, "leave_out": True}}
+    driver = crew(tmp_path, {**RELABEL, **people}, {"abe": 0.05, "bob": 1.0})
+    standing = rounds(driver, 2)
+    assert standing.labels.ids.to_pylist() == []
+    again = of(standing, "again", 2)
+    assert {(row.answered, row.annotators) for row in again} == {(1, 2)}
+    assert len(again) == 5
+    assert not {row.id for row in again} & set(driver.gold.ids.to_pylist() if driver.gold else ())
+    standing = rounds(driver, 1)
+    assert standing.labels.ids.to_pylist() == sorted(row.id for row in again)
+
+
 def test_relabeling_that_begins_amid_a_round_waits_for_the_next(tmp_path: Path) -> None:
     rounds(crew(tmp_path, {"consensus": "majority"}, TORN, crew={"each": 2}), 1)
     perform(crew(tmp_path, {"consensus": "majority"}, TORN, crew={"each": 2}), Step.COLLECT)
@@ -123,7 +136,7 @@ def test_rows_of_the_holdout_without_finite_features_can_go_back(tmp_path: Path)
     assert all((row.proba is None) == (row.predicted is None) == (row.id in spoilt) for row in again)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.string()])
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
 def test_gold_may_keep_its_texts_in_another_way_than_the_pool(tmp_path: Path, kind: Any) -> None:
     driver = crew(tmp_path, {**GOLD, **RELABEL}, TORN, crew={"each": 2})
     shown = pq.read_table(tmp_path / "gold.parquet").column("text")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lamplighter import label_quality, tables, votes
+from lamplighter import label_quality, rng, tables, votes
 from lamplighter.arrays import I64, RowIds
 from lamplighter.labelers.base import Status
 from lamplighter.quality.answers import Answers
@@ -43,20 +43,22 @@ def again_rows(standing: Standing, rows: int) -> Again:
     if judged.column("certainty").null_count:
         return nothing  # relabel came into the campaign file after this round was collected
     everybody = Answers.read(standing.annotations, standing.driver.campaign.classes)
+    may = _may_go_back(standing, everybody)
     answers = everybody.without(_left_out(standing))
-    answers = answers.of_rows(tables.is_in(answers.ids, _may_go_back(standing, everybody)))
+    answers = answers.of_rows(tables.is_in(answers.ids, may))
     certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
-    wanted = quality.relabel
+    wanted, budget = quality.relabel, math.floor(quality.relabel.share * rows)
+    lost = _without_label(standing, everybody, may, wanted.most)[:budget]
     picked = relabel(
         answers,
         np.asarray(certainty, np.float64),
-        math.floor(wanted.share * rows),
+        budget - len(lost),
         seed=standing.driver.campaign.seed,
         round=standing.number,
         enough=wanted.enough,
         most=wanted.most,
     )
-    ids = answers.ids.take(pa.array(picked))
+    ids = pa.concat_arrays([lost, answers.ids.take(pa.array(picked))])
     # Also who is left out has seen the row: one more person is one more than all of them.
     return Again(ids, everybody.per_row[tables.positions(ids, everybody.ids)])
 
@@ -67,10 +69,19 @@ def _left_out(standing: Standing) -> list[str]:
 
 
 def _may_go_back(standing: Standing, answers: Answers) -> RowIds:
-    """Give the rows that were asked, have a label, and wait for no answer that was asked for before."""
-    waiting = pa.concat_arrays([_further_awaited(standing, answers), _first_awaited(standing)])
-    asked = tables.is_in(standing.labels.ids, standing.asked.standing)
-    return standing.labels.ids.filter(pa.array(asked & ~tables.is_in(standing.labels.ids, waiting)))
+    """Give the rows that were asked, have votes, and wait for no answer that was asked for before."""
+    gold = [standing.driver.gold.ids] if standing.driver.gold else []
+    others = pa.concat_arrays([_further_awaited(standing, answers), _first_awaited(standing), *gold])
+    wanted = tables.is_in(answers.ids, standing.asked.standing) & ~tables.is_in(answers.ids, others)
+    return answers.ids.filter(pa.array(wanted))
+
+
+def _without_label(standing: Standing, answers: Answers, may: RowIds, most: int) -> RowIds:
+    """Give the rows on which only people voted who are left out: without another answer they are lost."""
+    lost = tables.is_in(answers.ids, may) & ~tables.is_in(answers.ids, standing.labels.ids)
+    ids = answers.ids.filter(pa.array(lost & (answers.per_row < most)))
+    draws = rng.row_hash(ids, rng.key(standing.driver.campaign.seed, standing.number, "relabel"))
+    return ids.take(pa.array(np.argsort(draws, kind="stable")))
 
 
 def _further_awaited(standing: Standing, answers: Answers) -> RowIds:

@@ -82,8 +82,8 @@ def _again_table(standing: Standing, again: Again) -> Any:
     if not len(again):
         return None
     ids = again.ids
-    label = standing.labels.label[tables.positions(ids, standing.labels.ids)]
-    rows = standing.with_features(Labelled(ids, label, tables.positions(ids, standing.known_ids)))
+    nothing = np.zeros(len(ids), np.int32)  # some may have no label any more
+    rows = standing.with_features(Labelled(ids, nothing, tables.positions(ids, standing.known_ids)))
     columns = _predictions(standing, rows.x) | _shown(earlier_display(standing, ids))
     return _table(ids, "again", again.answered, columns)
 
