@@ -14,8 +14,9 @@ from pathlib import Path
 from tests.servers.guard import Order, Running, hold
 
 USER = "prefect"
-#: Nothing here has to outlive a crash, so nothing waits for the disk.
-FAST = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+#: Nothing here has to outlive a crash, so nothing waits for the disk; and compiling a query takes a
+#: tenth of a second of CPU, where tables that were never analyzed make it seem worth while.
+FAST = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "jit=off"]
 
 
 def programs() -> Path | None:
