@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,20 @@ class Driver:
         part = self.campaign.labeler
         return LABELERS.build(part.name, redaction.resolve(part.params, "labeler.params"))
 
+    @property
+    def answers_each(self) -> float:
+        """How many answers a row of a batch brings, with overlap and its share of gold rows.
+
+        A budget that does not pay for so many buys no row any more.
+        """
+        quality, asked = self.campaign.quality, self.labeler.answers_per_row
+        each = float(asked)
+        if quality and quality.overlap:
+            each += quality.overlap.share * max(quality.overlap.annotators - asked, 0)
+        if quality and quality.gold:
+            each += quality.gold.share * asked
+        return each
+
     @cached_property
     def gold(self) -> Gold | None:
         """The campaign's gold rows."""
@@ -114,7 +129,7 @@ class Driver:
         named = [STOPPING.build(r.name, self._rule_params(r.name, r.params)) for r in self.campaign.stopping]
         budget = self.campaign.budget.model_dump(exclude_none=True)
         if budget.keys() - {"cost_per_label"}:
-            named.append(STOPPING.build("budget", budget | {"per_row": self.labeler.answers_per_row}))
+            named.append(STOPPING.build("budget", budget | {"per_row": math.ceil(self.answers_each)}))
         return (*named, STOPPING.build("exhausted"))
 
     def _rule_params(self, name: str, params: dict[str, Any]) -> dict[str, Any]:

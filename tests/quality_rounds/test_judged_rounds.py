@@ -18,7 +18,7 @@ from lamplighter.labelers.base import BatchRow
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.consensus import sample_weights
 from lamplighter.quality.dawid_skene import dawid_skene
-from lamplighter.rounds import CollectDone, SelectDone, TrainDone
+from lamplighter.rounds import CollectDone, RoundFacts, SelectDone, TrainDone, decide
 from lamplighter.standing import Standing
 from tests.campaigns import CLASSES
 from tests.quality_rounds.crews import FIRST_GOLD, batches, consensus_of, crew, quality_of, rounds
@@ -221,6 +221,17 @@ def test_a_budget_pays_for_overlap_and_gold(tmp_path: Path) -> None:
     paid = pc.sum(pc.equal(table.column("status"), "labelled")).as_py()
     assert paid <= 150
     assert standing.steps(SelectDone)[1].notices[0].startswith("batch cut from 20 to ")
+
+
+@pytest.mark.parametrize("left", range(7))
+def test_the_budget_ends_where_it_leaves_room_for_no_row(tmp_path: Path, left: int) -> None:
+    """Else rounds that can ask for nothing would follow each other for ever."""
+    quality = {**GOLD, "overlap": {"share": 0.5, "annotators": 3}}
+    driver = crew(tmp_path, quality, GOOD, budget={"labels": 100})
+    now = RoundFacts(4, 50, 100 - left, 0.0, 0, None, None, None)
+    stop = decide([now], driver.rules)
+    each = 1 + 0.5 * (3 - 1) + 0.2  # a row's own answer, its share of overlap, and of gold
+    assert (stop is not None) == (int(left / each) == 0)
 
 
 @pytest.mark.parametrize(

@@ -58,18 +58,7 @@ def _affordable(standing: Standing, collected: CollectDone) -> int | None:
     limit = affordable_labels(standing.driver.campaign.budget)
     if limit is None:
         return None
-    return int((limit - collected.annotations_total) / _answers_each(standing)) - collected.outstanding
-
-
-def _answers_each(standing: Standing) -> float:
-    """Give how many answers a row of the batch brings, with overlap and its share of gold rows."""
-    quality, asked = standing.driver.campaign.quality, standing.driver.labeler.answers_per_row
-    each = float(asked)
-    if quality and quality.overlap:
-        each += quality.overlap.share * max(quality.overlap.annotators - asked, 0)
-    if quality and quality.gold:
-        each += quality.gold.share * asked
-    return each
+    return int((limit - collected.annotations_total) / standing.driver.answers_each) - collected.outstanding
 
 
 def strategy_of(standing: Standing) -> tuple[str, Strategy]:
