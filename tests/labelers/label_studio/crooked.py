@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "late":
             time.sleep(self.crooked.slow_s)
         if fault == "cut while":
-            threading.Thread(target=self.forward, args=(body,), daemon=True).start()
+            threading.Thread(target=self.forward_unheard, args=(body,), daemon=True).start()
             time.sleep(0.05)
             return self.hang_up()
         status, said, headers = self.forward(body)
@@ -154,10 +154,18 @@ class _Handler(BaseHTTPRequestHandler):
             answer = line.getresponse()
             kept = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP}
             return answer.status, answer.read(), kept
-        except (OSError, http.client.HTTPException):
+        except ConnectionRefusedError:
             return 502, b"{}", {}
+        except (OSError, http.client.HTTPException) as error:  # it died at work
+            self.crooked.unanswered.append(f"{self.command} {self.path}")
+            self.hang_up()
+            raise BrokenPipeError("the server died") from error
         finally:
             line.close()
+
+    def forward_unheard(self, body: bytes | None) -> None:
+        with suppress(BrokenPipeError):
+            self.forward(body)
 
     def say(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
         self.send_response(status)
