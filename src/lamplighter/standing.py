@@ -35,6 +35,7 @@ from lamplighter.rounds import (
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
+_ANSWERS = pa.array([str(Status.LABELLED), str(Status.ABSTAINED)])
 READERS = 8  #: files read at once, since every get waits for the network
 
 
@@ -172,9 +173,10 @@ class Standing:
 
     @cached_property
     def answered_ids(self) -> RowIds:
-        """Ids of the rows with an answer; a mere suggestion of a machine is none."""
-        given = pa.compute.not_equal(self.annotations.column("status"), str(Status.SUGGESTED))
-        return tables.ids_of(self.annotations.filter(given)).unique()
+        """Ids of the rows with an answer: not taken back, and more than a machine's suggestion."""
+        newest = self.annotations.take(pa.array(votes.newest_answers(self.annotations)))
+        given = pa.compute.is_in(newest.column("status"), value_set=_ANSWERS)
+        return tables.ids_of(newest.filter(given)).unique()
 
     @cached_property
     def _sources(self) -> list[tuple[RowIds, Artifact | None]]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lamplighter import tables
 from lamplighter.driver import open_driver
-from lamplighter.errors import ConfigError
+from lamplighter.errors import ConfigError, LabelerError
 from lamplighter.rounds import DispatchDone, ScoreDone
 from lamplighter.status import status
 from lamplighter.steps import follow_up
 from lamplighter.summary import summarise
 from tests.campaigns import write_campaign, write_pool
-from tests.quality_rounds.crew_labeler import read
+from tests.quality_rounds.crew_labeler import Crew, read
 from tests.quality_rounds.crews import batches, crew, rounds
 
 GOOD = {"ann": 0.95}
@@ -121,3 +123,31 @@ def test_a_rounds_summary_and_the_status_agree_on_what_waits(tmp_path: Path) -> 
         standing = rounds(driver, 1)
         told = summarise("fruit", standing.history.records[number - 1])
         assert told.outstanding == status(driver)["outstanding"]
+
+
+def test_guesses_that_cannot_be_refreshed_keep_no_batch_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> int:
+        raise LabelerError("the server refuses")
+
+    monkeypatch.setattr(Crew, "refresh", fail)
+    silent = first_rows(tmp_path)
+    standing = rounds(crew(tmp_path, None, GOOD, crew={"silent": silent}), 3)
+    assert [done.refreshed for done in standing.steps(DispatchDone)] == [0, 0, 0]
+    assert standing.steps(DispatchDone)[-1].rows == 20
+    assert "keep the predictions of an earlier model: the server refuses" in caplog.text
+
+
+def test_a_row_whose_only_answer_was_taken_back_waits_again(tmp_path: Path) -> None:
+    standing = rounds(crew(tmp_path, None, GOOD), 2)
+    answer = standing.annotations.slice(0, 1)
+    at = answer.column_names.index("status")
+    back = answer.set_column(at, "status", pa.array(["withdrawn"]))
+    later = answer.column("round")[0].as_py() + 1
+    back = back.set_column(back.column_names.index("round"), "round", pa.array([later], pa.int32()))
+    row = answer.column("id")[0].as_py()
+    after = replace(standing, fresh=back.cast(answer.schema))
+    assert row in standing.answered_ids.to_pylist()
+    assert row not in after.answered_ids.to_pylist()
+    assert after.outstanding == standing.outstanding + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,8 @@ import pyarrow as pa
 from lamplighter import scan, shortlists, tables
 from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import Bools, RowIds
-from lamplighter.labelers.base import BatchRow
+from lamplighter.errors import LabelerError
+from lamplighter.labelers.base import BatchRow, Ticket
 from lamplighter.labelled_rows import Labelled, Rows
 from lamplighter.rounds import Artifact, CollectDone, DispatchDone, ScoreDone, SelectDone, TrainDone
 from lamplighter.scan import ScanJob, ScanResult
@@ -92,13 +94,23 @@ def follow_up(standing: Standing) -> FollowedUp:
     back = driver.labeler.withdraw(unwanted.to_pylist(), tickets, desk) if len(unwanted) else ()
     gone = tables.as_ids(list(back), standing.integer_ids)
     fresh = _fresh_rows(standing, gone)
-    refreshed = driver.labeler.refresh(fresh, tickets, desk) if fresh else 0
+    refreshed = _refreshed(standing, fresh, tickets) if fresh else 0
     if not len(gone):
         return FollowedUp(refreshed=refreshed)
     log.info("%d waiting rows taken back", len(gone))
     table = pa.table({"id": gone, "again": _may_be_asked_again(standing, gone)})
     kept = driver.ledger.write(standing.number, "withdrawn", "parquet", tables.to_parquet(table))
     return FollowedUp(kept, len(gone), refreshed)
+
+
+def _refreshed(standing: Standing, rows: Sequence[BatchRow], tickets: Sequence[Ticket]) -> int:
+    """Refresh what is shown; a labeler that cannot keeps no batch back, since guesses are only a help."""
+    driver = standing.driver
+    try:
+        return driver.labeler.refresh(rows, tickets, driver.desk(standing.integer_ids))
+    except LabelerError as error:
+        log.warning("waiting rows keep the predictions of an earlier model: %s", error)
+        return 0
 
 
 def _to_take_back(standing: Standing) -> RowIds:
