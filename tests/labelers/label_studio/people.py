@@ -30,6 +30,8 @@ class People(threading.Thread):
         What each annotator thinks of each row in the end.
     unsaid
         What was said and deleted, and not said again.
+    left
+        Whose answers in a project that is gone may still stand, once later ones are deleted.
     touched
         Rows that anybody may have done something about.
     acts
@@ -46,6 +48,8 @@ class People(threading.Thread):
         self.classes = list(classes)
         self.said: dict[Key, str] = {}
         self.unsaid: set[Key] = set()
+        self.left: set[Key] = set()
+        self._ever: set[Key] = set()
         self.acts, self.most = 0, 12
         self.touched: set[int] = set()
         self._answers: dict[Key, tuple[int, int]] = {}  # project and annotation
@@ -96,6 +100,7 @@ class People(threading.Thread):
                 if where == project:
                     del self._answers[key]
                     self.said.pop(key, None)
+            self.left |= self._ever
             self._unclear.clear()
             self.unsaid.clear()
 
@@ -105,6 +110,7 @@ class People(threading.Thread):
             return
         key = (row, person.email)
         self.touched.add(row)
+        self._ever.add(key)
         try:
             self._do(key, project, task["id"], person)
             self.acts += 1

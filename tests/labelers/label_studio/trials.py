@@ -204,7 +204,8 @@ def _account(trial: Trial) -> Account:
         answers=len(said),
         collected=sum(stored.get(key) is not None for key in said),
         answers_lost=sum(stored.get(key) != label for key, label in said.items()),
-        answers_doubled=_repeated(trial.table) + len(trial.people.unsaid & stored.keys()),
+        answers_doubled=_repeated(trial.table)
+        + len((trial.people.unsaid - trial.people.left) & stored.keys()),
         told=len(trial.told),
         acts=trial.people.acts,
     )
