@@ -174,7 +174,7 @@ def undergo(trial: Trial, mishap: Mishap) -> Account:
     trial.people.stop()
     again = trial.draw.random() < 0.5 if trial.again is None else trial.again
     if again:  # as after a round that was not committed
-        trial.dispatch(trial.batch)
+        second = trial.dispatch(trial.batch)
     trial.people.answer()
     trial.collect(first, second)
     return _account(trial)
