@@ -95,7 +95,9 @@ def test_contract(name: str, check: Callable[[MakeBench], None], tmp_path: Path)
 
 
 def test_every_registered_labeler_is_tried() -> None:
-    assert {name.split("_")[0] for name in MAKERS} | {*AUTOMATED, "route", "label_studio"} == set(LABELERS.names())
+    assert {name.split("_")[0] for name in MAKERS} | {*AUTOMATED, "route", "label_studio"} == set(
+        LABELERS.names()
+    )
 
 
 # What the contract catches
