@@ -42,7 +42,7 @@ class Crooked:
         How long "too slow" and "late" take.
     """
 
-    def __init__(self, target: str, slow_s: float = 1.5) -> None:
+    def __init__(self, target: str, slow_s: float = 2.8) -> None:
         self.target, self.slow_s = urlsplit(target).netloc, slow_s
         self.plan: list[tuple[str, int, Fault]] = []  #: part of method and path, how many pass first, fault
         self.played: list[Fault] = []

@@ -32,7 +32,7 @@ def crooked(label_studio: Server) -> Iterator[Crooked]:
 
 @pytest.fixture
 def campaign(label_studio: Server, crooked: Crooked) -> Campaign:
-    return made(label_studio, ROWS, url=crooked.url, chunk_rows=3, timeout_s=1.0, max_wait_s=0.2)
+    return made(label_studio, ROWS, url=crooked.url, chunk_rows=3, timeout_s=2.0, max_wait_s=0.2)
 
 
 def insist(campaign: Campaign, batch: Batch = BATCH) -> Ticket:
