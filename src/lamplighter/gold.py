@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lamplighter import tables
 from lamplighter.arrays import F32, I32, I64, RowIds
 from lamplighter.config import PoolConfig
-from lamplighter.errors import PoolError, UnknownClass, unknown
+from lamplighter.errors import PoolError
 from lamplighter.label_sections import GoldConfig
 from lamplighter.pool import Manifest, Pool, take_manifest
-from lamplighter.votes import Labels
+from lamplighter.votes import Labels, positions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +62,7 @@ def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -
             "infinity among its features, of which a model says nothing; leave such rows out"
         )
     text = extra.column(section.label).cast(pa.string()).combine_chunks()
-    label = tables.positions(text, pa.array(classes, pa.string()))
-    if (label < 0).any():
-        wrong = str(text[int((label < 0).argmax())].as_py())
-        raise UnknownClass(f"quality.gold: {unknown('class', wrong, classes)}")
+    label = positions_of(text, classes, "quality.gold: ")
     return Gold(ids, x, label.astype("int32"), extra.select(list(shown)))
 
 

@@ -35,7 +35,6 @@ from lamplighter.rounds import (
 
 S = TypeVar("S", bound=AnyStep)
 TICKET = TypeAdapter(Ticket)
-_ANSWERS = pa.array([str(Status.LABELLED), str(Status.ABSTAINED)])
 READERS = 8  #: files read at once, since every get waits for the network
 
 
@@ -174,9 +173,8 @@ class Standing:
     @cached_property
     def answered_ids(self) -> RowIds:
         """Ids of the rows with an answer: not taken back, and more than a machine's suggestion."""
-        newest = self.annotations.take(pa.array(votes.newest_answers(self.annotations)))
-        given = pa.compute.is_in(newest.column("status"), value_set=_ANSWERS)
-        return tables.ids_of(newest.filter(given)).unique()
+        given = votes.newest_with(self.annotations, Status.LABELLED, Status.ABSTAINED)
+        return tables.ids_of(given).unique()
 
     @cached_property
     def _sources(self) -> list[tuple[RowIds, Artifact | None]]:

@@ -89,8 +89,7 @@ def consensus(table: Table, classes: Sequence[str], *, seed: int = 0) -> Labels:
     UnknownClass
         A vote is for none of the classes.
     """
-    votes = table.take(pa.array(newest_answers(table)))
-    votes = votes.filter(pc.equal(votes.column("status"), str(Status.LABELLED)))
+    votes = newest_with(table, Status.LABELLED)
     label = positions_of(votes.column("label"), classes)
     ids, row = tables.encoded(tables.ids_of(votes))
     ballots, count = np.unique(row * len(classes) + label, return_counts=True)
@@ -118,12 +117,22 @@ def newest_answers(table: Table) -> I64:
     return np.asarray(order[last], np.int64)
 
 
-def positions_of(labels: Any, classes: Sequence[str]) -> I64:
-    """Give the position of each label among the classes: (n,) int64; UnknownClass for a stranger."""
+def newest_with(table: Table, *statuses: Status) -> Table:
+    """Give each annotator's newest answer about each row, where it has one of some statuses."""
+    newest = table.take(pa.array(newest_answers(table)))
+    wanted = pa.array([str(status) for status in statuses])
+    return newest.filter(pc.is_in(newest.column("status"), value_set=wanted))
+
+
+def positions_of(labels: Any, classes: Sequence[str], where: str = "") -> I64:
+    """Give the position of each label among the classes: (n,) int64; UnknownClass for a stranger.
+
+    `where` opens the error's message: "quality.gold: ".
+    """
     found = pc.index_in(labels, value_set=pa.array(classes, pa.string()))
     if found.null_count:
         strange = labels.filter(pc.is_null(found))[0].as_py()
-        raise UnknownClass(unknown("class", str(strange), classes))
+        raise UnknownClass(f"{where}{unknown('class', str(strange), classes)}")
     return np.asarray(found.to_numpy(), np.int64)
 
 

@@ -5,6 +5,7 @@ Other packages add theirs through the entry point group "lamplighter.labelers".
 
 from __future__ import annotations
 
+from lamplighter.errors import ConfigError
 from lamplighter.labelers.base import Labeler
 from lamplighter.labelers.files import Files
 from lamplighter.labelers.function import Function
@@ -28,3 +29,11 @@ LABELERS: Registry[Labeler] = Registry(
     },
     "lamplighter.labelers",
 )
+
+
+def is_automated(name: str) -> bool:
+    """Say whether answers of a labeler are a machine's; one that is no longer installed asked people."""
+    try:
+        return LABELERS.get(name).automated
+    except ConfigError:
+        return False

@@ -162,33 +162,16 @@ class Wire:
 
     def _once(self, data: bytes, key: str) -> Any:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        try:
-            with self.client.stream("POST", self.url, content=data, headers=headers) as response:
-                body = self._read(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Failed(f"{self._host} cannot be reached: {named(error)}") from error
-        except httpx.TimeoutException as error:
-            raise Failed(
-                f"{self._host} gave no answer within {self.patience.timeout_s:g} s", lost=True
-            ) from error
-        except httpx.RequestError as error:
-            raise Failed(f"the connection to {self._host} failed: {named(error)}", lost=True) from error
+        with (
+            answering(self._host, self.patience),
+            self.client.stream("POST", self.url, content=data, headers=headers) as response,
+        ):
+            body = body_of(response, self.patience, MOST_BYTES)
         self._check(response, body)
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
             raise Failed(f"{self._host} answered what is no JSON: {excerpt(body)}", lost=True) from error
-
-    def _read(self, response: httpx.Response) -> bytes:
-        # The client's own timeout is for each piece of an answer; one that trickles could take for ever.
-        until, body = monotonic() + self.patience.timeout_s, bytearray()
-        for piece in response.iter_bytes():
-            body += piece
-            if monotonic() > until:
-                raise httpx.ReadTimeout("trickled")
-            if len(body) > MOST_BYTES:
-                raise Failed(f"{self._host} answered more than {MOST_BYTES:,} bytes", lost=True)
-        return bytes(body)
 
     def _check(self, response: httpx.Response, body: bytes) -> None:
         status = response.status_code
@@ -213,6 +196,32 @@ def wire(
     """Open a line; it is closed with the block."""
     with httpx.Client(headers=dict(headers), timeout=patience.timeout_s) as client, hushed():
         yield Wire(client, url, patience, scrubbed, Pace(patience.requests_per_s))
+
+
+@contextmanager
+def answering(host: str, patience: Patience) -> Iterator[None]:
+    """Raise what goes wrong on the way to a host as Failed, by whether anything may have arrived."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Failed(f"{host} cannot be reached: {named(error)}") from error
+    except httpx.TimeoutException as error:
+        raise Failed(f"{host} gave no answer within {patience.timeout_s:g} s", lost=True) from error
+    except httpx.RequestError as error:
+        raise Failed(f"the connection to {host} failed: {named(error)}", lost=True) from error
+
+
+def body_of(response: httpx.Response, patience: Patience, most: float = float("inf")) -> bytes:
+    """Read an answer; raises httpx.ReadTimeout where it takes too long, Failed where it is too long."""
+    # The client's own timeout is for each piece of an answer; one that trickles could take for ever.
+    until, body = monotonic() + patience.timeout_s, bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if monotonic() > until:
+            raise httpx.ReadTimeout("trickled")
+        if len(body) > most:
+            raise Failed(f"{response.url.netloc.decode()} answered more than {most:,} bytes", lost=True)
+    return bytes(body)
 
 
 def check_line(url: object, headers: object) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import sparse
 
 from lamplighter import tables
 from lamplighter.annotations import Table
 from lamplighter.arrays import F64, I64, Bools, RowIds
 from lamplighter.labelers.base import Status
-from lamplighter.votes import newest_answers, positions_of
+from lamplighter.votes import newest_with, positions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +62,7 @@ class Answers:
         UnknownClass
             A vote is for none of the classes.
         """
-        votes = table.take(pa.array(newest_answers(table)))
-        votes = votes.filter(pc.equal(votes.column("status"), str(Status.LABELLED)))
+        votes = newest_with(table, Status.LABELLED)
         label = positions_of(votes.column("label"), classes)
         ids, row = tables.encoded(tables.ids_of(votes))
         names, annotator = tables.encoded(votes.column("annotator").combine_chunks())

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from lamplighter import label_quality, rng, tables, votes
 from lamplighter.arrays import I64, RowIds
+from lamplighter.labelers import is_automated
 from lamplighter.labelers.base import Status
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.relabel import relabel
 from lamplighter.rounds import CollectDone, SelectDone
 from lamplighter.standing import READERS, Standing
-from lamplighter.steps.judge import is_automated
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +120,7 @@ def _first_asked(standing: Standing) -> Iterator[tuple[RowIds, I64]]:
 
 def _heard(standing: Standing) -> tuple[RowIds, I64]:
     """Give the answered rows, and how many have answered or skipped each; a machine's answer is enough."""
-    table = standing.annotations
-    table = table.take(pa.array(votes.newest_answers(table)))
-    counts = pa.array([str(Status.LABELLED), str(Status.ABSTAINED)])
-    table = table.filter(pc.is_in(table.column("status"), value_set=counts))
+    table = votes.newest_with(standing.annotations, Status.LABELLED, Status.ABSTAINED)
     names = table.column("labeler").unique().to_pylist()
     machines = pa.array([name for name in names if is_automated(name)], pa.string())
     by_machine = np.asarray(pc.is_in(table.column("labeler"), value_set=machines))

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from lamplighter import evaluation, tables
-from lamplighter.arrays import F32, I32
+from lamplighter import evaluation
+from lamplighter.arrays import F32
 from lamplighter.driver import resolved, stamp
-from lamplighter.errors import UnknownClass, unknown
 from lamplighter.labelled_rows import Rows
 from lamplighter.pool import Pool, take_manifest
 from lamplighter.rounds import (
@@ -25,6 +24,7 @@ from lamplighter.rounds import (
     facts_so_far,
 )
 from lamplighter.standing import Standing
+from lamplighter.votes import positions_of
 
 
 def evaluate(standing: Standing) -> EvaluateDone:
@@ -92,13 +92,6 @@ def test_rows(standing: Standing) -> Rows:
     config = standing.driver.pool_config.model_copy(update=where)
     pool = Pool(config, take_manifest(config))
     ids, x, extra = pool.read_all((section.label,))
-    return Rows(ids, x, _positions(extra.column(section.label), campaign.classes))
-
-
-def _positions(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> I32:
-    text = labels.cast(pa.string()).combine_chunks()
-    where = tables.positions(text, pa.array(classes))
-    if (where < 0).any():
-        wrong = text[int(np.argmax(where < 0))].as_py()
-        raise UnknownClass(f"evaluation.test_set: {unknown('class', str(wrong), classes)}")
-    return where.astype(np.int32)
+    text = extra.column(section.label).cast(pa.string())
+    label = positions_of(text, campaign.classes, "evaluation.test_set: ")
+    return Rows(ids, x, label.astype(np.int32))

@@ -13,10 +13,10 @@ import pyarrow as pa
 from lamplighter import rng, tables
 from lamplighter.arrays import F32, I64, RowIds
 from lamplighter.gold import Gold
-from lamplighter.labelled_rows import Labelled
 from lamplighter.rounds import SelectDone, TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.again import Again
+from lamplighter.steps.predicting import predicted_columns, rows_of
 
 DISPLAY = "display."
 
@@ -81,11 +81,9 @@ def _again_table(standing: Standing, again: Again) -> Any:
     """Give rows of earlier batches once more, as they were shown, with what the model says now."""
     if not len(again):
         return None
-    ids = again.ids
-    nothing = np.zeros(len(ids), np.int32)  # some may have no label any more
-    rows = standing.with_features(Labelled(ids, nothing, tables.positions(ids, standing.known_ids)))
-    columns = _predictions(standing, rows.x) | _shown(earlier_display(standing, ids))
-    return _table(ids, "again", again.answered, columns)
+    x = rows_of(standing, again.ids).x
+    columns = _predictions(standing, x) | _shown(earlier_display(standing, again.ids))
+    return _table(again.ids, "again", again.answered, columns)
 
 
 def _table(ids: RowIds, purpose: str, answered: I64, columns: dict[str, Any]) -> Any:
@@ -103,20 +101,9 @@ def _table(ids: RowIds, purpose: str, answered: I64, columns: dict[str, Any]) ->
 
 
 def _predictions(standing: Standing, x: F32) -> dict[str, Any]:
-    """Give what the round's model says of rows, as the batch's table has it; nothing without a model.
-
-    Of features that are not finite it says nothing; rows of the holdout may have such.
-    """
+    """Give what the round's model says of rows; no column without a model."""
     model = standing.model(standing.current(TrainDone))
-    if model is None:
-        return {}
-    finite = np.isfinite(x).all(axis=1)
-    if not finite.any():
-        return {}
-    proba = model.predict_proba(x[finite])
-    at = pa.array(np.cumsum(finite) - 1, mask=~finite)
-    predicted = pa.array(model.classes).take(pa.array(proba.argmax(axis=1)))
-    return {"predicted": predicted.take(at), "proba": tables.vector_column(proba).take(at)}
+    return predicted_columns(model, x) if model else {}
 
 
 def _shown(display: Any) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import Bools, RowIds
 from lamplighter.errors import LabelerError
 from lamplighter.labelers.base import BatchRow, Ticket
-from lamplighter.labelled_rows import Labelled, Rows
+from lamplighter.labelled_rows import Rows
 from lamplighter.rounds import Artifact, CollectDone, DispatchDone, ScoreDone, SelectDone, TrainDone
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.standing import Standing
+from lamplighter.steps.predicting import predicted_columns, rows_of
 
 log = logging.getLogger("lamplighter")
 
@@ -43,20 +44,9 @@ def look_again(standing: Standing, job: ScanJob, result: ScanResult) -> Any:
     ids = waiting_ids(standing)
     if model is None or not standing.driver.labeler.follows_up or not len(ids):
         return None
-    place = tables.positions(ids, standing.known_ids)
-    rows = standing.with_features(Labelled(ids, np.zeros(len(ids), np.int32), place))
-    finite = np.isfinite(rows.x).all(axis=1)
-    proba = np.full((len(ids), len(model.classes)), np.nan, np.float32)
-    proba[finite] = model.predict_proba(rows.x[finite])
-    best = np.where(finite, np.nan_to_num(proba).argmax(axis=1), 0)
-    return pa.table(
-        {
-            "id": ids,
-            "predicted": pa.array(model.classes).take(pa.array(best, mask=~finite)),
-            "proba": tables.vector_column(proba),
-            "wanted": _wanted(standing, job, result, rows),
-        }
-    )
+    rows = rows_of(standing, ids)
+    wanted = {"wanted": _wanted(standing, job, result, rows)}
+    return pa.table({"id": ids} | predicted_columns(model, rows.x) | wanted)
 
 
 def _wanted(standing: Standing, job: ScanJob, result: ScanResult, rows: Rows) -> Bools:
@@ -90,15 +80,16 @@ def follow_up(standing: Standing) -> FollowedUp:
     if not driver.labeler.follows_up or not tickets:
         return FollowedUp()
     desk = driver.desk(standing.integer_ids)
-    unwanted = _to_take_back(standing)
+    expired, seen = _expired(standing), _seen_again(standing)
+    unwanted = _to_take_back(standing, expired, seen)
     back = driver.labeler.withdraw(unwanted.to_pylist(), tickets, desk) if len(unwanted) else ()
     gone = tables.as_ids(list(back), standing.integer_ids)
-    fresh = _fresh_rows(standing, gone)
+    fresh = _fresh_rows(standing, seen, gone)
     refreshed = _refreshed(standing, fresh, tickets) if fresh else 0
     if not len(gone):
         return FollowedUp(refreshed=refreshed)
     log.info("%d waiting rows taken back", len(gone))
-    table = pa.table({"id": gone, "again": _may_be_asked_again(standing, gone)})
+    table = pa.table({"id": gone, "again": _may_be_asked_again(standing, expired, gone)})
     kept = driver.ledger.write(standing.number, "withdrawn", "parquet", tables.to_parquet(table))
     return FollowedUp(kept, len(gone), refreshed)
 
@@ -113,15 +104,13 @@ def _refreshed(standing: Standing, rows: Sequence[BatchRow], tickets: Sequence[T
         return 0
 
 
-def _to_take_back(standing: Standing) -> RowIds:
+def _to_take_back(standing: Standing, expired: RowIds, seen: Any) -> RowIds:
     ids = waiting_ids(standing)
-    expired = tables.is_in(ids, _expired(standing))
-    seen = _seen_again(standing)
     unwanted = np.zeros(len(ids), bool)
     if standing.driver.campaign.waiting.unwanted == "withdraw" and seen is not None:
         dull = seen.filter(pa.array(~np.asarray(seen.column("wanted"))))
         unwanted = tables.is_in(ids, tables.ids_of(dull))
-    return ids.filter(pa.array(expired | unwanted))
+    return ids.filter(pa.array(tables.is_in(ids, expired) | unwanted))
 
 
 def _expired(standing: Standing) -> RowIds:
@@ -139,15 +128,14 @@ def _seen_again(standing: Standing) -> Any:
     return tables.from_parquet(standing.read(kept)) if kept else None
 
 
-def _may_be_asked_again(standing: Standing, gone: RowIds) -> Bools:
+def _may_be_asked_again(standing: Standing, expired: RowIds, gone: RowIds) -> Bools:
     """Say which rows a later scan may find: those that were only unwanted now, and expired ones by choice."""
     if standing.driver.campaign.waiting.then == "ask_again":
         return np.ones(len(gone), bool)
-    return ~tables.is_in(gone, _expired(standing))
+    return ~tables.is_in(gone, expired)
 
 
-def _fresh_rows(standing: Standing, gone: RowIds) -> list[BatchRow]:
-    seen = _seen_again(standing)
+def _fresh_rows(standing: Standing, seen: Any, gone: RowIds) -> list[BatchRow]:
     if seen is None or not standing.driver.campaign.waiting.refresh:
         return []
     left = seen.filter(pa.array(~tables.is_in(tables.ids_of(seen), gone)))

@@ -12,9 +12,9 @@ import pyarrow.compute
 
 from lamplighter import learner, tables, votes
 from lamplighter.arrays import F64, Bools
-from lamplighter.errors import ConfigError, TooFewClasses, UnknownName
+from lamplighter.errors import TooFewClasses
 from lamplighter.label_sections import QualityConfig
-from lamplighter.labelers import LABELERS
+from lamplighter.labelers import is_automated
 from lamplighter.labelled_rows import Labelled
 from lamplighter.quality.active_lab import labelled_scores
 from lamplighter.quality.agreement import agreement
@@ -193,14 +193,6 @@ class _Bench:
 
     def _annotator(self, person: AnnotatorQuality) -> AnnotatorRecord:
         return AnnotatorRecord(**vars(person), left_out=person.name in self.left_out)
-
-
-def is_automated(name: str) -> bool:
-    """Say whether answers of a labeler are a machine's; one that is no longer installed asked people."""
-    try:
-        return LABELERS.get(name).automated
-    except (UnknownName, ConfigError):
-        return False
 
 
 def _is_again(table: Any) -> Any:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +18,10 @@ import httpx
 
 from lamplighter.errors import LabelerError
 from lamplighter.labelers.label_studio.access import Access, LegacyToken, PersonalToken, is_personal
-from lamplighter.labelers.wire import Failed, Patience, excerpt, hushed, named, retry_after
+from lamplighter.labelers.wire import Failed, Patience, answering, body_of, excerpt, hushed, retry_after
 
+#: How long a write may still be at work after its connection is gone: at least, and at most.
+SETTLES_S = (5.0, 15.0)
 _SHORTEST_SECRET = 4  # blotting out shorter values would garble ordinary text
 
 
@@ -76,6 +78,12 @@ class Client:
         """What messages call the server."""
         return f"Label Studio at {urlsplit(self.url).netloc}"
 
+    @property
+    def settles_s(self) -> float:
+        """Seconds after which what was sent and not answered has been done, or never will be."""
+        least, most = SETTLES_S
+        return min(max(self.patience.timeout_s, least), most)
+
     def read(self, path: str, **params: Any) -> Any:
         """Ask for something, with patience; raises Gone, or LabelerError once the tries are used up."""
         return self.insist(Call("GET", path, params))
@@ -129,29 +137,17 @@ class Client:
         content = None if call.body is None else json.dumps(call.body, allow_nan=False).encode()
         headers |= {"Content-Type": "application/json"} if content else {}
         try:
-            with self.http.stream(
-                call.method, self.url + call.path, params=call.params, content=content, headers=headers
-            ) as response:
-                return response, self._read(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Failed(f"{self.host} cannot be reached: {named(error)}") from error
-        except httpx.TimeoutException as error:
-            said = f"{self.host} gave no answer within {self.patience.timeout_s:g} s"
-            raise Failed(said, lost=True) from error
-        except httpx.RequestError as error:
-            raise Failed(f"the connection to {self.host} failed: {named(error)}", lost=True) from error
+            with (
+                answering(self.host, self.patience),
+                self.http.stream(
+                    call.method, self.url + call.path, params=call.params, content=content, headers=headers
+                ) as response,
+            ):
+                body = body_of(response, self.patience)
         finally:
             self.http.cookies.clear()
-
-    def _read(self, response: httpx.Response) -> bytes:
-        # The line's own timeout is for each piece of an answer; one that trickles could take for ever.
-        until, body = monotonic() + self.patience.timeout_s, bytearray()
-        for piece in response.iter_bytes():
-            body += piece
-            if monotonic() > until:
-                raise httpx.ReadTimeout("trickled")
         self.server_time = response.headers.get("Date", self.server_time)
-        return bytes(body)
+        return response, body
 
     def _checked(self, call: Call, response: httpx.Response, body: bytes) -> Any:
         if not response.is_success:

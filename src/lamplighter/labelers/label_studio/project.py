@@ -108,7 +108,7 @@ def _make(client: Client, mark: str, wanted: Wanted) -> int:
             return int(client.once(call)["id"])
         except Unclear as unclear:
             why = str(unclear)
-        until = monotonic() + min(client.patience.timeout_s, 15.0)
+        until = monotonic() + client.settles_s
         while (found := _marked(client, mark)) is None and monotonic() < until:
             sleep(1.0)
         if found is not None:

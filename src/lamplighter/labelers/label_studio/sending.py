@@ -15,11 +15,9 @@ from typing import Any
 
 from lamplighter.errors import LabelerError
 from lamplighter.labelers.label_studio.claims import Claim
-from lamplighter.labelers.label_studio.client import Call, Client, Unclear
+from lamplighter.labelers.label_studio.client import Call, Unclear
 from lamplighter.labelers.label_studio.tasks import BATCH, KEY, Row, Tasks, where, without_twins
 
-#: How long an import may still be at work after its connection is gone: at least, and at most.
-SETTLES_S = (5.0, 15.0)
 _TRIES = 5
 FACTS = "id,data,overlap,total_annotations,cancelled_annotations"
 
@@ -83,7 +81,7 @@ class Sending:
 
     def _lacking(self, chunk: Sequence[Mapping[str, Any]], before: int) -> list[Mapping[str, Any]]:
         """Give what has not arrived, once it should have."""
-        until = monotonic() + settles_s(self.tasks.client)
+        until = monotonic() + self.tasks.client.settles_s
         while self._count() < before + len(chunk) and monotonic() < until:
             sleep(0.5)
         return self._absent(chunk)
@@ -91,7 +89,7 @@ class Sending:
     def _settle(self) -> None:
         """Wait until the batch no longer grows: the last driver died, its import may be under way."""
         seen, since = self._count(), monotonic()
-        while monotonic() - since < settles_s(self.tasks.client):
+        while monotonic() - since < self.tasks.client.settles_s:
             sleep(0.5)
             now = self._count()
             seen, since = now, since if now == seen else monotonic()
@@ -115,9 +113,3 @@ class Sending:
 
     def _count(self) -> int:
         return self.tasks.count(where(f"data.{BATCH}", "equal", self.batch))
-
-
-def settles_s(client: Client) -> float:
-    """Give the seconds after which what was sent and not answered has arrived, or never will."""
-    least, most = SETTLES_S
-    return min(max(client.patience.timeout_s, least), most)

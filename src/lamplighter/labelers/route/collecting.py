@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lamplighter import labelers as registered
 from lamplighter import tables
 from lamplighter.errors import KeyExists, LabelerError
 from lamplighter.labelers.asking import CLOSED
@@ -180,7 +181,7 @@ class Collecting:
             return set()
         known = tables.about(self.since.known, ids)
         known = known.filter(pc.equal(known.column("status"), str(Status.LABELLED)))
-        names = [n for n in known.column("labeler").unique().to_pylist() if not self.route.is_automated(n)]
+        names = [n for n in known.column("labeler").unique().to_pylist() if not registered.is_automated(n)]
         by_people = pc.is_in(known.column("labeler"), value_set=pa.array(names, pa.string()))
         return set(known.filter(by_people).column("id").to_pylist())
 

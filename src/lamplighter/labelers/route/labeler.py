@@ -9,7 +9,7 @@ from typing import Any
 
 # The registry of labelers holds this one too, and so is not there yet while this module is imported.
 from lamplighter import labelers as registered
-from lamplighter.errors import ConfigError, UnknownName, unknown
+from lamplighter.errors import ConfigError, unknown
 from lamplighter.labelers.asking import Automated
 from lamplighter.labelers.base import Batch, BatchRow, Collected, Cursor, Desk, Labeler, Ticket
 from lamplighter.labelers.route.book import PEOPLE, Book, Entry, Sent, Stage, new_book, read_books
@@ -115,14 +115,6 @@ class Route(Labeler):
         return [
             (entry, sent) for entry, sent in book.unsent() if sent.stage == PEOPLE or entry.plan == self.plan
         ]
-
-    @staticmethod
-    def is_automated(name: str) -> bool:
-        """Say whether a registered labeler's answers are a machine's."""
-        try:
-            return registered.LABELERS.get(name).automated
-        except UnknownName:
-            return False
 
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
         """Send a batch to the first machine, or to all where they must agree; some rows to people."""
