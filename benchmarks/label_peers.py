@@ -80,7 +80,7 @@ def distinct(found: Any) -> I64:
     return positions[np.sort(first)]
 
 
-class _GivenProba(SkactivemlClassifier):  # type: ignore[misc]
+class _GivenProba(SkactivemlClassifier):  # type: ignore[misc]  # the peers have no types
     """A fitted classifier of scikit-activeml that answers with probabilities worked out before."""
 
     def __init__(self, proba: F32, members: F64 | None = None) -> None:
@@ -101,7 +101,7 @@ class _GivenProba(SkactivemlClassifier):  # type: ignore[misc]
         return self.member_proba
 
 
-class _GivenEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class _GivenEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the peers have no types
     """The same for modAL, which takes any estimator of scikit-learn."""
 
     def __init__(self, proba: F32 | F64) -> None:

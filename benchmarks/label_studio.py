@@ -123,8 +123,8 @@ def answer_all(server: Server, annotators: int) -> None:
         done = "UPDATE task SET is_labeled = 1, total_annotations = ?, updated_at = ?"
         database.execute(done, (annotators, then))
         last = "(SELECT max(id) FROM task)"
-        database.execute(f"UPDATE task SET updated_at = ? WHERE id = {last}", (later,))  # noqa: S608
-        database.execute(f"UPDATE task_completion SET updated_at = ? WHERE task_id = {last}", (later,))  # noqa: S608
+        database.execute(f"UPDATE task SET updated_at = ? WHERE id = {last}", (later,))  # noqa: S608 - a number of ours
+        database.execute(f"UPDATE task_completion SET updated_at = ? WHERE task_id = {last}", (later,))  # noqa: S608 - a number of ours
 
 
 def _text(moment: datetime) -> str:

@@ -23,7 +23,7 @@ async def apply(entries: list[dict[str, Any]]) -> None:
         for entry in entries:
             automation = AutomationCore.model_validate(await resolved(client, entry))
             done = await apply_one(client, automation)
-            print(f"automation {automation.name!r}: {done}")  # noqa: T201
+            print(f"automation {automation.name!r}: {done}")  # noqa: T201 - a command's output
 
 
 async def apply_one(client: PrefectClient, wanted: AutomationCore) -> str:
@@ -59,7 +59,7 @@ async def resolved_action(client: PrefectClient, action: dict[str, Any]) -> dict
     if "block" in action:
         found = await block_id(client, action["block"])
         if found is None:
-            print(  # noqa: T201
+            print(  # noqa: T201 - a command's output
                 f"no block is named '{action['block']}', so nobody is told; create one of a notification "
                 "type (page Blocks), then apply this file again"
             )

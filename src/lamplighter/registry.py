@@ -88,7 +88,7 @@ class Registry(Generic[T]):
     def build(self, name: str, params: Mapping[str, Any] | None = None) -> T:
         """Make `name` with `params`; raises UnknownName, or ConfigError for a wrong parameter."""
         cls, params = self.get(name), dict(params or {})
-        known = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
+        known = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]  # classes that are built are dataclasses
         for key in params:
             if key not in known:
                 raise UnknownName(f"{self.kind} '{name}': {unknown('parameter', key, known)}")

@@ -12,9 +12,8 @@ from lamplighter.config import load
 from lamplighter.driver import Driver
 from lamplighter.errors import UnknownName
 from tests.campaigns import write_campaign, write_pool
-from tests.flows.test_nightly_deployment import POOL, prefect
 from tests.flows.test_rounds_under_prefect import flow_run, messages_of, task_runs
-from tests.servers.prefect import ROOT, PrefectServer
+from tests.servers.prefect import PrefectServer
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
 
@@ -86,10 +85,7 @@ def test_what_is_wrong_fails_the_run_at_once(prefect_api: PrefectServer, campaig
 
 @pytest.mark.timeout(600)
 def test_the_form_of_the_deployment(prefect_api: PrefectServer) -> None:
-    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    file = ["--prefect-file", "deployments/prefect.yaml"]
-    prefect(prefect_api, "deploy", "--name", "manual", *file, LAMPLIGHTER_HOME=str(ROOT))
-    deployed = prefect_api.request("/deployments/name/backtest/manual")
+    deployed = prefect_api.deploy("backtest/manual")
     assert deployed["schedules"] == []
     form = deployed["parameter_openapi_schema"]
     assert form["required"] == ["campaign", "labels"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,40 +10,16 @@ import pytest
 
 from lamplighter.driver import open_driver
 from tests.campaigns import write_campaign, write_pool
-from tests.servers.prefect import ROOT, PrefectServer, worker_running
+from tests.servers.prefect import POOL, ROOT, PrefectServer, worker_running
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
-POOL = "lamplighter"
-
-
-def prefect(server: PrefectServer, *arguments: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        env={**server.environ, **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.timeout(900)
 def test_a_worker_runs_the_scheduled_round(prefect_api: PrefectServer, tmp_path: Path) -> None:
     write_pool(tmp_path, rows=300)
     campaign = write_campaign(tmp_path)
-    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    prefect(
-        prefect_api,
-        "deploy",
-        "--all",
-        "--prefect-file",
-        "deployments/prefect.yaml",
-        LAMPLIGHTER_HOME=str(ROOT),
-    )
-    deployed = prefect_api.request("/deployments/name/labeling-round/nightly")
+    deployed = prefect_api.deploy("labeling-round/nightly")
     _check_deployment(deployed)
     _schedule_every_minute(prefect_api, deployed, campaign)
     with worker_running(prefect_api, POOL, env={"LAMPLIGHTER_HOME": str(ROOT)}):
@@ -106,16 +80,7 @@ def _told(server: PrefectServer, run: dict[str, Any]) -> str:
 
 
 def test_bad_parameters_are_refused_by_the_form(prefect_api: PrefectServer, tmp_path: Path) -> None:
-    prefect(prefect_api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    prefect(
-        prefect_api,
-        "deploy",
-        "--all",
-        "--prefect-file",
-        "deployments/prefect.yaml",
-        LAMPLIGHTER_HOME=str(ROOT),
-    )
-    deployed = prefect_api.request("/deployments/name/labeling-round/nightly")
+    deployed = prefect_api.deploy("labeling-round/nightly")
     prefect_api.request(f"/deployments/{deployed['id']}", {"paused": True}, method="PATCH")
     with pytest.raises(OSError, match="409"):
         prefect_api.request(

@@ -57,10 +57,10 @@ def test_one_event_when_quality_falls_and_what_the_run_shows(
     prefect_api: PrefectServer, campaign_file: str
 ) -> None:
     from prefect import flow  # noqa: PLC0415 - Prefect reads its settings on import
-    from prefect.utilities.annotations import quote  # noqa: PLC0415
+    from prefect.utilities.annotations import quote  # noqa: PLC0415 - as below
 
-    from flows.labeling_round import labeling_round  # noqa: PLC0415
-    from tasks.publish import publish  # noqa: PLC0415
+    from flows.labeling_round import labeling_round  # noqa: PLC0415 - with the server's settings
+    from tasks.publish import publish  # noqa: PLC0415 - with the server's settings
 
     driver = open_driver(campaign_file)
     name = driver.campaign.name

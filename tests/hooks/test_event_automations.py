@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from lamplighter.label_quality import FELL, Fall
 from lamplighter.quality.record import Alarm
 from tests.hooks.people import Campaign, campaign_of_people
 from tests.hooks.serving import receiving, wait_until
-from tests.servers.prefect import ROOT, PrefectServer
+from tests.servers.prefect import PrefectServer
 
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
 FALL = Fall(
@@ -39,29 +37,13 @@ EVENTS_FILE = "deployments/event-automations.yaml"
 PACE = Pace(quiet=0.1, longest=0.5, every=2.0, retry=0.2)
 
 
-def command(server: PrefectServer, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**server.environ, "LAMPLIGHTER_HOME": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def deployed(prefect_server: PrefectServer) -> str:
     """The nightly deployment and the automations on the server; gives what applying them said."""
-    tool = ["-m", "prefect", "--no-prompt"]
-    command(prefect_server, *tool, "work-pool", "create", "lamplighter", "--type", "process", "--overwrite")
-    command(prefect_server, *tool, "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    prefect_server.deploy("labeling-round/nightly")
     for run in unended(prefect_server):  # of other tests: a worker that was stopped leaves some
         end(prefect_server, run)
-    return command(prefect_server, "deployments/apply_automations.py", EVENTS_FILE)
+    return prefect_server.run("deployments/apply_automations.py", EVENTS_FILE)
 
 
 @pytest.fixture
@@ -150,7 +132,7 @@ def test_what_a_running_round_would_swallow_is_announced_after_it(
 def test_applying_again_changes_nothing(prefect_api: PrefectServer, deployed: str) -> None:
     assert "automation 'lamplighter batch labelled': created" in deployed
     assert "no block is named 'lamplighter-notices'" in deployed
-    again = command(prefect_api, "deployments/apply_automations.py", EVENTS_FILE)
+    again = prefect_api.run("deployments/apply_automations.py", EVENTS_FILE)
     assert again.count("as it was") == 2, again
 
 
@@ -173,7 +155,7 @@ def test_people_are_told_when_quality_fell(prefect_api: PrefectServer, deployed:
     with listening() as (url, told):
         block = new_block(prefect_api, url)
         try:
-            assert "updated" in command(prefect_api, "deployments/apply_automations.py", EVENTS_FILE)
+            assert "updated" in prefect_api.run("deployments/apply_automations.py", EVENTS_FILE)
             post(prefect_api, FELL, FALL.payload, FALL.resource)
             wait_until(lambda: len(told) > 0, "nobody was told")
         finally:

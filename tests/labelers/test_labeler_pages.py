@@ -40,7 +40,7 @@ def default(field: Field[Any]) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_is_told_with_its_default(name: str) -> None:
-    known = {field.name: default(field) for field in fields(LABELERS.get(name)) if field.init}  # type: ignore[arg-type]
+    known = {field.name: default(field) for field in fields(LABELERS.get(name)) if field.init}  # type: ignore[arg-type]  # every labeler is a dataclass
     told = documented(name)
     assert list(told) == list(known)
     for key, value in known.items():

@@ -29,11 +29,7 @@ from tests.labelers.routes import (
 )
 from tests.labelers.service import label_of
 
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    rules.calls.clear()
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def test_what_is_sure_is_taken_and_the_rest_goes_to_people() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from lamplighter import annotations as annotation_table
 from lamplighter.labelers.base import Status
-from tests.labelers import rules
 from tests.labelers.routes import (
     FILES,
     OTHER,
@@ -24,11 +23,7 @@ from tests.labelers.routes import (
 )
 from tests.labelers.service import label_of
 
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    rules.calls.clear()
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def test_an_audited_row_is_taken_until_a_person_labels_it() -> None:
@@ -43,7 +38,7 @@ def test_an_audited_row_is_taken_until_a_person_labels_it() -> None:
     gone = [said for said in second.annotations if said.status is Status.WITHDRAWN]
     assert {said.id for said in gone} == set(sorted(SURE)[:3])
     taken = {said.id: said.created_at for said in first.annotations if said.status is Status.LABELLED}
-    assert all(said.created_at > taken[said.id] for said in gone)  # type: ignore[operator]
+    assert all(said.created_at > taken[said.id] for said in gone)  # type: ignore[operator]  # taken ones have a time
     known = table_of(first, second)
     told = {row: "eel" if row in sorted(SURE)[:3] else label_of(row) for row in SURE}
     assert labels(known) == told

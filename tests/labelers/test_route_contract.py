@@ -28,6 +28,7 @@ from tests.labelers.routes import (
     sent_to_people,
 )
 
+pytestmark = pytest.mark.usefixtures("trusted")
 NUMBERS = tuple(range(100, 120))
 STRINGS = tuple(f"row/{number}, 'ü'" for number in range(20))
 
@@ -67,11 +68,6 @@ MAKERS: dict[str, Callable[[Path], Bench]] = {
         route(function(), simulated(p, NUMBERS, annotators=3), holdout_to_people=False), NUMBERS
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)

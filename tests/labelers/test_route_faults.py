@@ -26,11 +26,7 @@ from tests.labelers.routes import (
 )
 from tests.labelers.service import Act, Service, chat, label_all
 
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    rules.calls.clear()
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def http(service: Service) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import pytest
 
 from lamplighter.errors import ConfigError, UnknownName
 from lamplighter.labelers import LABELERS
-from tests.labelers import rules
 from tests.labelers.routes import (
     FILES,
     FUNCTION,
@@ -16,11 +15,7 @@ from tests.labelers.routes import (
     route,
 )
 
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    rules.calls.clear()
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_columns_are_contiguous_and_an_empty_block_is_one() -> None:
 
 def test_a_scorer_travels_to_a_worker() -> None:
     _, scorer, pool, whole = case("trees")
-    assert_same_rows(pickle.loads(pickle.dumps(scorer)).outputs(pool, WITH), whole, np.arange(ROWS))  # noqa: S301
+    assert_same_rows(pickle.loads(pickle.dumps(scorer)).outputs(pool, WITH), whole, np.arange(ROWS))  # noqa: S301 - our own bytes
 
 
 def test_bootstrap_members_of_a_linear_learner_take_one_product() -> None:

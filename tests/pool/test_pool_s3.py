@@ -73,7 +73,7 @@ def test_only_the_columns_needed_are_fetched(bucket: str, monkeypatch: pytest.Mo
 
     def spy(self: object, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
         asked.extend(ranges)
-        return real(self, path, ranges)  # type: ignore[arg-type]
+        return real(self, path, ranges)  # type: ignore[arg-type]  # a method, called unbound
 
     monkeypatch.setattr(type(pool.storage), "read_ranges", spy)
     blocks_of(pool)

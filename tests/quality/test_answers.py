@@ -45,7 +45,7 @@ def test_the_newest_vote_of_each_annotator_counts(history: list[list[Annotation]
     assert len(answers) == len(newest(history))
     order = list(zip(answers.row.tolist(), answers.annotator.tolist(), strict=True))
     assert order == sorted(order)
-    assert answers.ids.to_pylist() == sorted({row for row, _ in newest(history)})  # type: ignore[type-var]
+    assert answers.ids.to_pylist() == sorted({row for row, _ in newest(history)})  # type: ignore[type-var]  # ids are of one type
     assert list(answers.annotators) == sorted({who for _, who in newest(history)})
 
 

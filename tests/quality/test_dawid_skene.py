@@ -169,4 +169,4 @@ def test_alone_everybody_is_believed() -> None:
 )
 def test_parameters_out_of_range_are_refused(params: dict[str, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        dawid_skene(answers_of({(0, 0): 1}), **params)  # type: ignore[arg-type]
+        dawid_skene(answers_of({(0, 0): 1}), **params)  # type: ignore[arg-type]  # bad ones on purpose

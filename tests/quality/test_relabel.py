@@ -88,7 +88,7 @@ def test_all_that_may_be_asked_where_the_budget_is_larger() -> None:
 )
 def test_parameters_out_of_range_are_refused(params: dict[str, float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        relabel(answers_of({(0, 0): 0}), np.ones(1), seed=0, round=0, **params)  # type: ignore[arg-type]
+        relabel(answers_of({(0, 0): 0}), np.ones(1), seed=0, round=0, **params)  # type: ignore[arg-type]  # bad ones on purpose
 
 
 @pytest.mark.parametrize("scores", [np.ones(2), np.array([np.nan]), np.ones((1, 1))])

@@ -62,7 +62,7 @@ def opened(steps: Sequence[Step], stop: Stop | None = None) -> History:
 def record(number: int, stop: Stop | None = None) -> RoundRecord:
     steps = {s: done(s, number, stop) for s in ORDER}
     parts = {str(s): r for s, r in steps.items()}
-    return RoundRecord(round=number, writer="w", committed_at=NOW, **parts)  # type: ignore[arg-type]
+    return RoundRecord(round=number, writer="w", committed_at=NOW, **parts)  # type: ignore[arg-type]  # parts of several types
 
 
 @given(st.integers(0, len(ORDER)))

@@ -121,7 +121,7 @@ class LabelStudio:
         data = None if body is None else json.dumps(body).encode()
         ask = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - ours
         try:
-            with urllib.request.urlopen(ask, timeout=120) as answer:  # noqa: S310
+            with urllib.request.urlopen(ask, timeout=120) as answer:  # noqa: S310 - our own address
                 text = answer.read()
         except urllib.error.HTTPError as error:
             with error:

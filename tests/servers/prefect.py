@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -26,6 +27,7 @@ from tests.servers import postgres
 from tests.servers.guard import Order, Running, guarded, hold
 
 PREFECT = [sys.executable, "-m", "prefect"]
+POOL = "lamplighter"  #: the work pool of deployments/prefect.yaml
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -85,14 +87,36 @@ class PrefectServer:
         ask = urllib.request.Request(  # noqa: S310 - always our own http address
             f"{self.api_url}{path}", data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(ask, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(ask, timeout=30) as answer:  # noqa: S310 - as above
             text = answer.read()
         return json.loads(text) if text else None
+
+    def run(self, *arguments: str) -> str:
+        """Run Python with such arguments in the repository, as this server's client; gives what it said."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**self.environ, "LAMPLIGHTER_HOME": str(ROOT)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def deploy(self, name: str) -> dict[str, Any]:
+        """Deploy all as a user does, for the pool of process workers; gives one, named FLOW/DEPLOYMENT."""
+        tool = ["-m", "prefect", "--no-prompt"]
+        self.run(*tool, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        self.run(*tool, "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+        found: dict[str, Any] = self.request(f"/deployments/name/{name}")
+        return found
 
     @contextmanager
     def in_process(self) -> Iterator[None]:
         """Let flows that run in this process report to the server."""
-        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: PLC0415
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: PLC0415 - takes seconds
 
         with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_HOME: self.home}):
             yield
@@ -181,7 +205,7 @@ def _server(folder: Path, store: Running | None) -> Order:
 
 def _is_healthy(running: Running) -> bool:
     try:
-        with urllib.request.urlopen(running.facts["url"] + "/api/health", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(running.facts["url"] + "/api/health", timeout=2) as answer:  # noqa: S310 - our own
             return bool(answer.read() == b"true")
     except (URLError, ConnectionError, TimeoutError):
         return False

@@ -50,7 +50,7 @@ def test_what_a_strategy_found_out_is_on_record_in_status_and_report(tmp_path: P
     driver, records = played(tmp_path, 2, strategy="k_center")
     assert records[-1].select is not None
     facts = records[-1].select.facts
-    assert facts["k_center_certificate"] >= 1  # type: ignore[operator]
+    assert facts["k_center_certificate"] >= 1  # type: ignore[operator]  # a number, by its name
     assert status(driver)["rounds"][-1]["batch"] == facts
     publish_report(driver)
     html = driver.store.get("reports/000002.html").decode()

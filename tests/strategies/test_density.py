@@ -217,7 +217,7 @@ class Surveyed:
 )
 def test_parameters_out_of_range(parameters: dict[str, float | str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        InformationDensity(**parameters)  # type: ignore[arg-type]
+        InformationDensity(**parameters)  # type: ignore[arg-type]  # bad ones on purpose
 
 
 def test_columns_of_a_table_are_refused() -> None:

@@ -126,7 +126,7 @@ def _column(name: str, choices: Sequence[Choice], order: I64) -> Any:
     filled = [choice for choice in choices if len(choice.positions)]
     columns = [choice.columns.get(name) for choice in filled]
     if filled and all(isinstance(column, np.ndarray) for column in columns):
-        return np.concatenate(columns)[order]  # type: ignore[arg-type]
+        return np.concatenate(columns)[order]  # type: ignore[arg-type]  # all are arrays
     values: list[Any] = []
     for choice, column in zip(filled, columns, strict=True):
         values += [None] * len(choice.positions) if column is None else np.asarray(column).tolist()

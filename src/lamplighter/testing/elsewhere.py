@@ -12,7 +12,7 @@ from functools import cache
 from lamplighter.strategies.base import Block, Strategy
 from lamplighter.testing.contract import hold
 
-#: Answers one pickled pair after the other: a byte that says whether it worked, a length, the rest.
+#: Answers one pickled pair, our own, after the other: a byte that says whether it worked, a length, the rest.
 _CHILD = """
 import pickle, sys, traceback
 while True:

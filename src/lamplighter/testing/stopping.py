@@ -67,9 +67,9 @@ def _facts(
 def is_a_frozen_value(rule: StoppingRule) -> None:
     """A rule is a frozen dataclass: built again from its own parameters, it is equal and hashes alike."""
     _hold(is_dataclass(rule) and not isinstance(rule, type), f"{rule!r} is not a dataclass")
-    again = type(rule)(**{f.name: getattr(rule, f.name) for f in fields(rule) if f.init})  # type: ignore[arg-type]
+    again = type(rule)(**{f.name: getattr(rule, f.name) for f in fields(rule) if f.init})  # type: ignore[arg-type]  # rules are dataclasses
     _hold(again == rule and hash(again) == hash(rule), f"{rule!r} is not equal to itself built again")
-    for f in fields(rule):  # type: ignore[arg-type]
+    for f in fields(rule):  # type: ignore[arg-type]  # rules are dataclasses
         try:
             setattr(rule, f.name, getattr(rule, f.name))
         except AttributeError:
@@ -131,7 +131,7 @@ LAWS: tuple[Callable[[StoppingRule], None], ...] = (
 
 def _reloaded(rule: StoppingRule) -> StoppingRule:
     # Only of our own bytes: a rule travels to another process by reference to its class.
-    loaded: StoppingRule = pickle.loads(pickle.dumps(rule))  # noqa: S301
+    loaded: StoppingRule = pickle.loads(pickle.dumps(rule))  # noqa: S301  (our own bytes)
     _hold(isinstance(loaded, type(rule)) and loaded == rule, f"{rule!r} is not the same after pickling")
     return loaded
 

@@ -61,7 +61,7 @@ def server_killed(trial: Trial) -> Iterator[None]:
     for _ in range(draw.randint(1, 3)):
         # An import takes a tenth of a second or two.
         moment, away = draw.uniform(0, 0.2), draw.uniform(0, 1)
-        trial.proxy.errand(IMPORT, draw.randrange(3), lambda m=moment, a=away: strike(m, a))  # type: ignore[misc]
+        trial.proxy.errand(IMPORT, draw.randrange(3), lambda m=moment, a=away: strike(m, a))  # type: ignore[misc]  # defaults bind what the loop names
     yield
     trial.proxy.quiet()
     mend()
