@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,30 @@ from lamplighter.arrays import I64, Bools, RowIds
 
 @dataclass(frozen=True)
 class TakenBack:
-    """Rows that a round took back: ids (n,), and whether each may be asked again (n,) bool."""
+    """Rows that a round took back.
+
+    Attributes
+    ----------
+    ids
+        (n,) row ids.
+    again
+        (n,) bool: whether the row may be asked again.
+    expired
+        (n,) bool: whether nobody answered it in time; otherwise a newer model did not want it.
+    """
 
     round: int
     ids: RowIds
     again: Bools
+    expired: Bools
+
+    @classmethod
+    def read(cls, number: int, table: Any) -> TakenBack:
+        """Read what a round kept; files of earlier versions do not say which rows had expired."""
+        again = np.asarray(table.column("again"))
+        old = "expired" not in table.column_names
+        expired = np.zeros(len(table), bool) if old else np.asarray(table.column("expired"))
+        return cls(number, tables.ids_of(table), again, expired)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +55,15 @@ class Asked:
         (n,) bool: whether the row was not taken back since.
     dropped
         (d,) ids of rows that were taken back for good.
+    due
+        (e,) ids of rows that expired and are to be asked again, and were not yet.
     """
 
     ids: RowIds
     round: I64
     stands: Bools
     dropped: RowIds
+    due: RowIds
 
     @classmethod
     def of(cls, batches: Sequence[tuple[int, RowIds]], back: Sequence[TakenBack], *, integer: bool) -> Asked:
@@ -48,10 +71,14 @@ class Asked:
         ids = tables.concat_ids([part for _, part in batches], integer)
         rounds = np.repeat([number for number, _ in batches], [len(part) for _, part in batches])
         stands = np.ones(len(ids), bool)
+        due = tables.empty_ids(integer)
         for taken in back:
+            due = due.filter(pa.array(~tables.is_in(due, taken.ids)))
+            due = pa.concat_arrays([due, taken.ids.filter(pa.array(taken.again & taken.expired))])
             stands &= (rounds >= taken.round) | ~tables.is_in(ids, taken.ids)
         dropped = [taken.ids.filter(pa.array(~taken.again)) for taken in back]
-        return cls(ids, rounds.astype(np.int64), stands, tables.concat_ids(dropped, integer))
+        due = due.filter(pa.array(~tables.is_in(due, ids.filter(pa.array(stands)))))
+        return cls(ids, rounds.astype(np.int64), stands, tables.concat_ids(dropped, integer), due)
 
     @property
     def standing(self) -> RowIds:

@@ -97,6 +97,10 @@ def _verdict(picks: list[dict[str, Any]], annotations: int) -> str:
     pick = picks[-1]
     if pick["purpose"] == "holdout":
         return f"round {pick['round']}: a random row of the holdout, for evaluation only"
+    if "asked_in" in pick:
+        return (
+            f"round {pick['round']}: asked again, since nobody answered in time in round {pick['asked_in']}"
+        )
     why = "before there was a model" if pick["purpose"] == "seed" else f"rank {pick['rank']} by its score"
     who = pick.get("picked_by", pick["strategy"])  # the strategy, or that of a share of the batch
     return f"round {pick['round']}: picked by strategy '{who}', {why}"

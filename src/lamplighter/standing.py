@@ -106,10 +106,7 @@ class Standing:
         batches = zip((d.round for d in done), self._ids_in([d.batch for d in done]), strict=True)
         taken = [d for d in self.steps(DispatchDone) if d.withdrawn]
         tabled = self._tables([d.withdrawn for d in taken if d.withdrawn], tables.from_parquet)
-        back = [
-            TakenBack(d.round, tables.ids_of(table), np.asarray(table.column("again")))
-            for d, table in zip(taken, tabled, strict=True)
-        ]
+        back = [TakenBack.read(d.round, table) for d, table in zip(taken, tabled, strict=True)]
         return Asked.of([*batches], back, integer=self.integer_ids)
 
     @cached_property

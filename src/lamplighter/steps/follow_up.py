@@ -89,7 +89,9 @@ def follow_up(standing: Standing) -> FollowedUp:
     if not len(gone):
         return FollowedUp(refreshed=refreshed)
     log.info("%d waiting rows taken back", len(gone))
-    table = pa.table({"id": gone, "again": _may_be_asked_again(standing, expired, gone)})
+    late = tables.is_in(gone, expired)
+    again = ~late | (driver.campaign.waiting.then == "ask_again")
+    table = pa.table({"id": gone, "again": again, "expired": late})
     kept = driver.ledger.write(standing.number, "withdrawn", "parquet", tables.to_parquet(table))
     return FollowedUp(kept, len(gone), refreshed)
 
@@ -126,13 +128,6 @@ def _expired(standing: Standing) -> RowIds:
 def _seen_again(standing: Standing) -> Any:
     kept = standing.current(ScoreDone).waiting
     return tables.from_parquet(standing.read(kept)) if kept else None
-
-
-def _may_be_asked_again(standing: Standing, expired: RowIds, gone: RowIds) -> Bools:
-    """Say which rows a later scan may find: those that were only unwanted now, and expired ones by choice."""
-    if standing.driver.campaign.waiting.then == "ask_again":
-        return np.ones(len(gone), bool)
-    return ~tables.is_in(gone, expired)
 
 
 def _fresh_rows(standing: Standing, seen: Any, gone: RowIds) -> list[BatchRow]:

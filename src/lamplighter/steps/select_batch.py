@@ -19,6 +19,7 @@ from lamplighter.pool import fetch_display, fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.again import again_rows
+from lamplighter.steps.due import due_rows, due_table
 from lamplighter.steps.extras import extras, overlap
 from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
@@ -42,10 +43,12 @@ def select_batch(standing: Standing) -> SelectDone:
     holdout = _unasked(standing, drawn, room)
     goal = room.beside(len(holdout.rows))
     again = again_rows(standing, goal.rows)
-    goal = replace(goal, rows=goal.rows - len(again))
+    due = due_rows(standing).slice(0, goal.rows - len(again))
+    goal = replace(goal, rows=goal.rows - len(again) - len(due))
     name, strategy = strategy_of(standing)
     picked = _picked(standing, strategy, goal, drawn)
-    batch = _with_display(standing, _join(standing, holdout.rows, _batch_table(standing, name, picked)))
+    batch = _join(standing, holdout.rows, due, _batch_table(standing, name, picked, after=len(due)))
+    batch = _with_display(standing, batch)
     batch = batch.append_column("annotators", overlap(standing, tables.ids_of(batch)))
     more = extras(standing, batch, again)
     features = fetch_features(standing.pool, *_places(batch))
@@ -54,13 +57,13 @@ def select_batch(standing: Standing) -> SelectDone:
         batch=ledger.write(number, "batch", "parquet", tables.to_parquet(batch)),
         features=ledger.write(number, "features", "parquet", tables.to_parquet(kept)),
         extra=ledger.write(number, "extra", "parquet", tables.to_parquet(more.table)) if more.table else None,
-        rows=len(picked.rows),
+        rows=len(due) + len(picked.rows),
         extra_rows=more.gold + more.again,
         holdout_rows=len(holdout.rows),
         holdout_below=drawn.below,
-        wanted=goal.rows,
+        wanted=len(due) + goal.rows,
         notices=(*holdout.notices, *_notices(goal, len(picked.rows)), *picked.choice.notices, *more.notices),
-        facts={**picked.choice.facts, **more.facts},
+        facts={**picked.choice.facts, **more.facts, **({"expired_rows": len(due)} if len(due) else {})},
         **stamp(number, started),
     )
 
@@ -152,13 +155,13 @@ def _unasked(standing: Standing, drawn: _Holdout, room: Wanted) -> _Holdout:
     return _Holdout(new.slice(0, room.room), drawn.below, (cut,))
 
 
-def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
+def _batch_table(standing: Standing, name: str, picked: _Picked, after: int) -> Any:
     rows, classes = picked.rows, standing.driver.campaign.classes
     model = standing.current(TrainDone).model
     columns: dict[str, Any] = {
         "id": rows.ids,
         "purpose": pa.array(["batch" if model else "seed"] * len(rows), pa.string()),
-        "rank": pa.array(np.arange(1, len(rows) + 1, dtype=np.int32)),
+        "rank": pa.array(np.arange(after + 1, after + len(rows) + 1, dtype=np.int32)),
         "strategy": pa.array([name] * len(rows), pa.string()),
         "model": pa.array([model.digest if model else None] * len(rows), pa.string()),
     }
@@ -169,14 +172,18 @@ def _batch_table(standing: Standing, name: str, picked: _Picked) -> Any:
     return pa.table(columns | {key: pa.array(v) for key, v in picked.choice.columns.items()})
 
 
-def _join(standing: Standing, holdout: Any, batch: Any) -> Any:
-    """Put the holdout first: without its labels no round has an honest number."""
-    if not len(holdout):
-        return batch
+def _join(standing: Standing, holdout: Any, due: Any, batch: Any) -> Any:
+    """Put the holdout first, without whose labels no round has an honest number; then what is due."""
+    parts = [_holdout_table(holdout)] if len(holdout) else []
+    parts += [due_table(standing, due)] if len(due) else []
+    return pa.concat_tables([*parts, batch], promote_options="permissive").combine_chunks()
+
+
+def _holdout_table(holdout: Any) -> Any:
     columns = {name: holdout.column(name) for name in ("id", *_PLACE)}
     columns["purpose"] = pa.array(["holdout"] * len(holdout), pa.string())
     columns["rank"] = pa.array(np.arange(1, len(holdout) + 1, dtype=np.int32))
-    return pa.concat_tables([pa.table(columns), batch], promote_options="default").combine_chunks()
+    return pa.table(columns)
 
 
 def _places(table: Any) -> tuple[I64, I64, I64]:
