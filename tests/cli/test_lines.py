@@ -16,15 +16,17 @@ log = logging.getLogger("tests.lines")
 
 @pytest.fixture
 def loggers() -> Iterator[None]:
-    """Loggers that write lines."""
+    """Loggers that write lines, and nothing else: other tests may have left handlers at the root."""
     handler, writing = Lines(), (log, logging.getLogger(ROUNDS))
     for logger in writing:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+        logger.propagate = False
     yield
     for logger in writing:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 @pytest.fixture
