@@ -75,7 +75,7 @@ labelstudio-stop: $(VENV)/runtime.done  ## stop the servers that `make labelstud
 
 test: check  ## everything CI runs: lint, types, import rules, the whole suite
 	@$(MAKE) --no-print-directory $(LABEL_STUDIO)/done || echo "Label Studio cannot be installed: its tests will be skipped"
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/test.done  ## lint, format, types, import rules
 	$(BIN)/ruff check .
