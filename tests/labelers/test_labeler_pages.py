@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lamplighter.label_sections import WaitingConfig
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.http_service import Request, Response
 from tests.packaging.sources import ROOT
@@ -58,7 +59,9 @@ def test_the_schemas_are_those_of_the_messages(model: type[Request] | type[Respo
 
 def test_the_examples_of_campaign_files_can_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    parts = [yaml.safe_load(text)["labeler"] for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
+    examples = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
+    parts = [example["labeler"] for example in examples if "labeler" in example]
+    WaitingConfig.model_validate(next(e["waiting"] for e in examples if "waiting" in e))
     assert [part["name"] for part in parts] == ["label_studio", "function", "http", "llm", "route"]
     for part in parts:
         params = part["params"]

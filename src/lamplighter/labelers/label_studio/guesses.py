@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from lamplighter.errors import LabelerError
 from lamplighter.labelers.base import BatchRow
 from lamplighter.labelers.label_studio.client import Call, Unclear
 from lamplighter.labelers.label_studio.label_config import Control
-from lamplighter.labelers.label_studio.tasks import KEY, Filter, Row, Tasks, key_of, where
+from lamplighter.labelers.label_studio.tasks import KEY, Filter, Row, Tasks, id_of, key_of, where
 
 MODEL_VERSION = "lamplighter"
 WITHOUT_GUESS = where("predictions_model_versions", "not_contains", [MODEL_VERSION], "List")
@@ -83,7 +84,18 @@ class Guesses:
         try:
             self.tasks.client.once(call)
         except Unclear:
-            return  # the next look tells
+            self._wait_for(chunk)
+
+    def _wait_for(self, chunk: Sequence[Row]) -> None:
+        """Wait for an import that may be under way; sent again too early it would show twice."""
+        until = monotonic() + self.tasks.client.settles_s
+        ids, rows = {task["id"] for task in chunk}, [id_of(task["data"][KEY]) for task in chunk]
+        while monotonic() < until:
+            known = [row for row in rows if row is not None]
+            there = self.tasks.about(_INCLUDE, known, everything=True)
+            if all(self._is_shown(task) for task in there if task["id"] in ids):
+                return
+            sleep(0.5)
 
     def _remove(self, chunk: Sequence[Row]) -> None:
         """Remove our old predictions; all of a task at once where it has none of somebody else's."""

@@ -112,10 +112,13 @@ class Tasks:
                 return
             last = page["tasks"][-1]["id"]
 
-    def about(self, include: str, ids: Iterable[int | str], *filters: Filter) -> Iterator[Row]:
+    def about(
+        self, include: str, ids: Iterable[int | str], *filters: Filter, everything: bool = False
+    ) -> Iterator[Row]:
         """Give the tasks of some rows."""
         for window in _windows([key_of(row_id) for row_id in ids]):
-            yield from self.read(include, where(f"data.{KEY}", "in_list", window, "List"), *filters)
+            chosen = where(f"data.{KEY}", "in_list", window, "List")
+            yield from self.read(include, chosen, *filters, everything=everything)
 
     def _page(self, filters: Iterable[Filter], params: Mapping[str, Any]) -> Any:
         mine = where(f"data.{CAMPAIGN}", "equal", self.mark)
