@@ -95,6 +95,30 @@ def test_picks_are_those_of_the_plain_method(kind: str, labels: int) -> None:
     )
 
 
+@pytest.mark.parametrize("dims", [1, 3, 16, 64])
+@pytest.mark.parametrize("offset", [0, 300, 2000, 10_000])
+def test_an_offset_large_against_the_spread_changes_no_pick(offset: int, dims: int) -> None:
+    # Many picks: the last are near each other, where the rounding of a mean would show.
+    x = (np.random.default_rng(3).normal(size=(600, dims)) + offset).astype(np.float32)
+    found = farthest_first(x, 200, x[:0])
+    assert found.positions.tolist() == plainly(x, 200, x[:0]).tolist()
+    picked = x[found.positions]
+    assert found.radius == pytest.approx(radius_of(x, picked), rel=1e-6)
+    assert found.gap == pytest.approx(np.sort(distances(picked, picked), axis=1)[:, 1].min(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("offset", [0, 300, 2000, 10_000])
+def test_an_offset_leaves_the_certificate_valid(offset: int, dims: int) -> None:
+    draws = np.random.default_rng(4)
+    for _ in range(20):
+        x = (0.01 * draws.normal(size=(10, dims)) + offset).astype(np.float32)
+        for k in (1, 4, 8):
+            found, optimum = farthest_first(x, k, x[:0]), best_radius(x, k, x[:0])
+            assert found.radius <= 2 * optimum * (1 + 1e-9)
+            assert found.optimum_at_least <= optimum * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("kind", ["gauss", "binary", "duplicates"])
 def test_few_promising_rows_make_the_same_picks(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # So few that every way out of a run of picks is taken.

@@ -192,7 +192,8 @@ def _radius_of(part: tuple[F32, F32]) -> float:
 
 def _cover(x: F32, k: int, start: I64, labelled: F32) -> Cover:
     """Spread out by squared distance: |x|^2 - max (2 x.s - |s|^2), around the mean lest the terms cancel."""
-    mean = x.mean(axis=0, dtype=np.float64)
+    # float32 and float64 must subtract the same number, or rows lie apart by its rounding in one of them.
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
     # A power of 2 changes no bit but the exponent, and keeps the squares of any float32 in its range.
     size = max(np.abs(x).max(), np.abs(labelled).max(initial=0))
     unit = float(np.ldexp(1.0, np.clip(-np.frexp(size)[1], -100, 100)))
