@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from lamplighter.errors import ConfigError, UnknownName, unknown
+from lamplighter.parameter_types import wrong_types
 
 T = TypeVar("T")
 
@@ -93,11 +94,15 @@ class Registry(Generic[T]):
             if key not in known:
                 raise UnknownName(f"{self.kind} '{name}': {unknown('parameter', key, known)}")
         try:
-            return cls(**params)
+            made = cls(**params)
         except ConfigError as error:
             raise type(error)(f"{self.kind} '{name}': {error}") from error
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{self.kind} '{name}': {error}") from error
+            said = "; ".join(wrong_types(cls, params)) or str(error)
+            raise ConfigError(f"{self.kind} '{name}': {said}") from error
+        if said := "; ".join(wrong_types(cls, params)):
+            raise ConfigError(f"{self.kind} '{name}': {said}")
+        return made
 
 
 def _package(entry: EntryPoint) -> str:
