@@ -108,6 +108,17 @@ def _calibration_by_hand(confidence: F64, right: Any) -> float:
     return float(sum(len(b) / len(order) * abs(right[b].mean() - confidence[b].mean()) for b in bins))
 
 
+def test_shares_are_divided_in_float64() -> None:
+    """427 / 539 in float32 is off by 2e-8: more than what a paired test takes for rounding."""
+    truth = np.zeros(539, np.int32)
+    truth[:112] = 1
+    proba = np.tile(np.array([1, 0], np.float32), (539, 1))
+    metrics, _ = evaluation.measure(truth, proba, ["a", "b"])
+    assert metrics["accuracy"] == 427 / 539
+    assert metrics["average_precision"] == (427 / 539 + 112 / 539) / 2
+    assert metrics["balanced_accuracy"] == 0.5
+
+
 def test_calibration_error_over_bins_of_equal_mass() -> None:
     truth, proba = holdout(15 * 20, 5, seed=3)
     confidence, right = proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == truth

@@ -136,8 +136,8 @@ def _totals(holdout: Holdout, weights: F32) -> tuple[F64, F64, F64]:
 
 
 def _ratio(part: F64 | F32, whole: F64 | F32 | I64) -> F64:
-    """Part / whole, 0 where the whole is 0."""
-    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+    """Part / whole in float64, 0 where the whole is 0; counts in float32 are exact, their quotient is not."""
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0, dtype=np.float64)
 
 
 def _mean_where(values: F64, counts: Bools) -> F64:
