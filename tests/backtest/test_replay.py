@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -55,9 +57,19 @@ class Watched(StrategyPicker):
 NOTED: list[list[int]] = []
 
 
+#: Stops long before it is done, so that where it starts from shows.
+WARM = {"name": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 3}, "warm_start": True}
+
+
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("margin", {}), ("power_margin", {}), ("random", {}), ("vote_entropy", {"committee": 3})],
+    [
+        ("margin", {}),
+        ("power_margin", {}),
+        ("random", {}),
+        ("vote_entropy", {"committee": 3}),
+        ("margin", {"learner": WARM}),
+    ],
 )
 def test_a_replay_picks_what_the_campaign_picks(tmp_path: Path, name: str, params: dict[str, Any]) -> None:
     if name not in STRATEGIES.names():
@@ -121,3 +133,33 @@ def test_a_committee_is_fitted_only_for_who_reads_one() -> None:
     asks = StrategyPicker(STRATEGIES.build("vote_entropy"))
     assert asks.needs_committee
     assert Output.COMMITTEE in asks.strategy.requires
+
+
+class Waiting(StrategyPicker):
+    """Waits, while it is timed, for a thread that is busy with something else."""
+
+    def pick(self, moment: Moment) -> Any:
+        """Pick, and wait."""
+        with moment.timed("select"):
+            other = Thread(target=burn)
+            other.start()
+            other.join()
+        chosen = np.flatnonzero(~moment.asked)[: moment.k]
+        return chosen, ()
+
+
+BURNT_S = 0.3
+
+
+def burn() -> None:
+    """Use up CPU time of this thread."""
+    started = time.thread_time()
+    while time.thread_time() - started < BURNT_S:
+        pass
+
+
+def test_the_time_of_other_threads_does_not_count(tmp_path: Path) -> None:
+    real = campaign(tmp_path)
+    waiting = Waiting(STRATEGIES.build("random"))
+    run = replay(Replay(real, waiting, rows(60), rows(20, 6, 0), 3, 40), "waiting", waiting)
+    assert run.points[0].seconds["select"] < BURNT_S

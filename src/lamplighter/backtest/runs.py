@@ -24,7 +24,7 @@ class Point(Record):
     labels: int = Field(ge=0)  #: training labels when the model was fitted, the start set included
     metrics: Mapping[str, float]  #: on the test rows
     recall: Mapping[str, float | None] = Field(default_factory=dict)  #: None: no test row of the class
-    seconds: Mapping[str, float] = Field(default_factory=dict)  #: CPU seconds by step, of TIMED
+    seconds: Mapping[str, float] = Field(default_factory=dict)  #: CPU time of the thread by step, of TIMED
 
 
 class Run(Record):
