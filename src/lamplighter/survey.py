@@ -13,7 +13,7 @@ from lamplighter.arrays import F32, F64, I64, Bools
 from lamplighter.progress import tell
 from lamplighter.scan import ScanJob, ScanResult, scan_here
 from lamplighter.strategies.base import Block, Lane, MeanDirection, Output, Strategy
-from lamplighter.strategies.geometry import LARGE, SMALL
+from lamplighter.strategies.geometry import LARGE, SMALL, row_products
 from lamplighter.threads import one_blas_thread
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class _Adding:
     def _add(self, x: F32) -> int:
         units, wide = self.units[: len(x)], self.wide[: len(x)]
         with np.errstate(all="ignore"):  # the rows that overflow are done again
-            squares = np.einsum("ij,ij->i", x, x)
+            squares = row_products(x, x)
             np.multiply(x, (np.float32(GRID) / np.sqrt(squares))[:, None], out=units)
             np.rint(units, out=units)
         spoilt = np.flatnonzero(~((squares > SMALL) & (squares < LARGE)))
@@ -151,6 +151,6 @@ def _one_by_one(x: F32) -> tuple[F64, int]:
     """Give whole units of the directions of rows whose squares leave float32, and how many are finite."""
     finite: Bools = np.logical_and.reduce(np.isfinite(x), axis=1)
     rows = np.where(finite[:, None], x, 0).astype(np.float64)
-    norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    norm = np.sqrt(row_products(rows, rows))[:, None]
     units: F64 = np.rint(rows * (GRID / np.where(norm > 0, norm, 1)))
     return units, int(np.count_nonzero(finite))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -17,11 +18,11 @@ from hypothesis.extra import numpy as hnp
 from lamplighter import scan
 from lamplighter.arrays import F32, F64
 from lamplighter.errors import ConfigError
-from lamplighter.pool import Pool
+from lamplighter.pool import Pool, Shard
 from lamplighter.strategies import committee, uncertainty
 from lamplighter.strategies.base import Block, Context, Lane, MeanDirection, Output
 from lamplighter.strategies.density import InformationDensity, density
-from lamplighter.survey import PoolSurvey
+from lamplighter.survey import DirectionSum, PoolSurvey, direction_sum
 from lamplighter.testing import strategies as contract
 from lamplighter.testing.contract import Case
 from lamplighter.testing.strategy_round import block, context, prepared
@@ -165,6 +166,27 @@ def test_any_block_gives_the_same_bits(dims: int) -> None:
         assert np.concatenate(parts).tobytes() == whole.tobytes()
     assert density(np.asfortranarray(x), pool).tobytes() == whole.tobytes()
     assert density(np.repeat(x, 2, axis=1)[:, ::2], pool).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("dims", [8191, 8193, 9000, 16_384, 16_385])
+def test_any_block_of_long_rows_gives_the_same_bits(dims: int) -> None:
+    x = (np.random.default_rng(dims).normal(size=(30, dims)) + 0.1).astype(np.float32)
+    x[::7] *= np.float32(1e25)
+    pool = direction(x)
+    whole, total = density(x, pool), summed(x, 30)
+    np.testing.assert_allclose(whole, all_pairs(x), atol=1e-6)
+    for size in (1, 2, 7):
+        parts = [density(x[start : start + size], pool) for start in range(0, 30, size)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+        assert summed(x, size).total.tobytes() == total.total.tobytes()
+
+
+def summed(x: F32, size: int) -> DirectionSum:
+    """Add up the directions of rows that are read `size` at a time."""
+    starts = range(0, len(x), size)
+    blocks = [SimpleNamespace(features=x[start : start + size]) for start in starts]
+    pool = SimpleNamespace(manifest=SimpleNamespace(dim=x.shape[1]), read=lambda *_, **__: blocks)
+    return direction_sum(cast(Shard, None), cast(Pool, pool))
 
 
 def test_a_margin_rounded_above_one_is_no_negative_score() -> None:

@@ -12,7 +12,7 @@ from lamplighter.arrays import F32, F64
 from lamplighter.errors import ConfigError
 from lamplighter.strategies._doubt import doubt, made_of, require_doubt
 from lamplighter.strategies.base import Block, Context, MeanDirection, Output, Strategy, require
-from lamplighter.strategies.geometry import LARGE, SMALL
+from lamplighter.strategies.geometry import LARGE, SMALL, row_products
 
 _NONE = "none"
 
@@ -134,8 +134,8 @@ def density(x: F32, pool: MeanDirection) -> F64:
     """
     x = np.ascontiguousarray(x)
     with np.errstate(all="ignore"):  # the rows that overflow are done again
-        squares: F32 = np.einsum("ij,ij->i", x, x)
-        products: F32 = np.einsum("ij,j->i", x, pool.mean.astype(np.float32))
+        squares: F32 = row_products(x, x)
+        products: F32 = row_products(x, pool.mean.astype(np.float32))
         means: F64 = products / np.sqrt(squares, dtype=np.float64)
         _without_itself(means, pool.rows)
     spoilt = np.flatnonzero(~((squares > SMALL) & (squares < LARGE)))
@@ -148,8 +148,8 @@ def density(x: F32, pool: MeanDirection) -> F64:
 
 def _wide(x: F64, pool: MeanDirection) -> F64:
     """Give the mean cosine with all other rows in float64; 0 for rows of zeros."""
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    means: F64 = np.einsum("ij,j->i", x, pool.mean) / np.where(norm > 0, norm, 1)
+    norm = np.sqrt(row_products(x, x))
+    means: F64 = row_products(x, pool.mean) / np.where(norm > 0, norm, 1)
     _without_itself(means, pool.rows)
     means[norm == 0] = 0
     return means

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from lamplighter.arrays import F32, F64
 from lamplighter.strategies.base import Context
 
+Floats = npt.NDArray[Any]
+
 #: Between these, a sum of squares in float32 neither overflows nor loses digits.
 SMALL, LARGE = 1e-24, 1e36
+
+#: Columns that einsum takes as one piece; longer rows it cuts where its buffer ends, wherever that is.
+_PIECE = 8192
 
 
 def comparable(context: Context, x: F32, *others: F32) -> tuple[F32, ...]:
@@ -35,6 +43,19 @@ def comparable(context: Context, x: F32, *others: F32) -> tuple[F32, ...]:
         return tuple(rows)
     mean, deviation = _moments(x)
     return tuple(((row - mean) / deviation).astype(np.float32) for row in rows)
+
+
+def row_products(x: Floats, other: Floats) -> Floats:
+    """Give x_i . other_i of rows, or x_i . other of rows and one vector: (n,) in the precision of `x`.
+
+    Row-wise, for a C-contiguous (n, D) `x`: the rows that stand around one change no bit of its product.
+    """
+    by = "ij,ij->i" if other.ndim == 2 else "ij,j->i"
+    products: Floats = np.einsum(by, x[:, :_PIECE], other[..., :_PIECE])
+    for start in range(_PIECE, x.shape[1], _PIECE):
+        columns = slice(start, start + _PIECE)
+        products += np.einsum(by, x[:, columns], other[..., columns])
+    return products
 
 
 def standardised(x: F32) -> F32:
