@@ -249,6 +249,24 @@ def test_columns_of_a_table_are_compared_by_distance() -> None:
     assert sorted((found.positions // 20).tolist()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("offset", [0, 1000, 10_000])
+def test_an_offset_large_against_the_spread_leaves_distances_exact(offset: int) -> None:
+    x = (np.random.default_rng(2).normal(size=(400, 16)) + offset).astype(np.float32)
+    order = Context(1, 2, 20, 400, ("a", "b")).generator("facility_location").permutation(400)
+    wide = x.astype(np.float64)
+    steps = np.sqrt((np.diff(wide[order], axis=0) ** 2).sum(axis=1))
+    gaps = ((wide[:, None] - wide[None]) ** 2).sum(axis=2)
+    labelled, similar = wide[:3], np.exp(-gaps / np.median(steps) ** 2 / 2)
+    covered, picks = similar[:3].max(axis=0), list[int]()
+    for _ in range(20):
+        picks.append(int(np.maximum(similar - covered, 0).sum(axis=1).argmax()))
+        covered = np.maximum(covered, similar[picks[-1]])
+    known = {"load": lambda: (labelled.astype(np.float32), np.zeros(3, np.int32))}
+    found = choose(FacilityLocation(similarity="rbf"), x, 20, **known)
+    assert found.positions.tolist() == picks
+    assert found.facts["facility_location_covered"] == pytest.approx(covered.mean(), rel=1e-5)
+
+
 def test_the_reference_bounds_the_work() -> None:
     x = made("clusters", 300, 0)
     assert choose(FacilityLocation(reference=17), x, 5).facts["facility_location_reference"] == 17

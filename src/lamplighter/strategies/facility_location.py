@@ -141,9 +141,18 @@ class FacilityLocation(Strategy):
             x, labelled = unit(x), unit(labelled)
         else:
             width = median_distance(x[order[:_LEAST]])
-            x, labelled = x / width, labelled / width
+            # An embedding may lie far from 0 against its spread, and products would cancel; the columns of
+            # a table are around 0 already.
+            mean = x.mean(axis=0, dtype=np.float64) if context.embedding else np.zeros(x.shape[1])
+            x, labelled = (_scaled(rows, mean.astype(np.float32), width) for rows in (x, labelled))
         reference = x[np.sort(sample)]
         return Sites(x, reference, covered_by(labelled, reference, angular=angular), angular)
+
+
+def _scaled(x: F32, shift: F32, width: np.float32) -> F32:
+    scaled: F32 = x - shift
+    scaled /= width
+    return scaled
 
 
 class Task(NamedTuple):
