@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from lamplighter.labelers.base import Cursor
 from lamplighter.labelers.llm import Llm
-from lamplighter.labelers.metering import spent
-from lamplighter.labelers.shelf import Shelf
+from lamplighter.labelers.shelf import Page, Shelf, Usage
 from lamplighter.testing.labelers import CLASSES, batch
 from tests.labelers.memory import MemoryStore, desk_of
 from tests.labelers.model import DOG, IDS, SECRET, collect, labeler, labels, service
@@ -21,6 +21,11 @@ __all__ = ["service"]
 
 #: A reply of `completion` costs 1 for its input and 1 for its output.
 PRICES: dict[str, Any] = {"input_price": 10_000.0, "output_price": 100_000.0}
+
+
+def spent(pages: Sequence[Page]) -> Usage:
+    """Add up what pages of answers say."""
+    return sum((page.answered.usage or Usage() for page in pages), Usage())
 
 
 def test_tokens_and_cost_are_kept_with_the_answers(service: Service) -> None:

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lamplighter.labelers.base import Problem
+from lamplighter.labelers.bills import Bills
 from lamplighter.labelers.metering import Meter
 from lamplighter.labelers.prompts import Example, Prompts, label_in
 from lamplighter.labelers.questions import Question, Reply, Unanswered
@@ -48,6 +49,8 @@ class Interview:
         To the endpoint.
     replies
         Those that are paid.
+    bills
+        What they cost; None where nothing has a price.
     meter
         Of the cost.
     prompts, examples
@@ -59,6 +62,7 @@ class Interview:
     labeler: Llm
     line: Wire
     replies: Replies
+    bills: Bills | None
     meter: Meter
     prompts: Prompts
     examples: Sequence[Example]
@@ -76,17 +80,10 @@ class Interview:
             distinct.setdefault(request.key, request)
         with ThreadPoolExecutor(self.labeler.parallel) as pool:
             known = dict(zip(distinct, pool.map(self.replies.get, distinct), strict=True))
-            self._pay(known, distinct, question.batch)
             rest = [request for key, request in distinct.items() if known[key] is None]
             new = pool.map(lambda request: self._guarded(request, question.batch), rest)
             found = {**known, **dict(zip((request.key for request in rest), new, strict=True))}
         return self._summed(question, wanted, found, monotonic() - started)
-
-    def _pay(self, known: Mapping[str, Said | None], requests: Mapping[str, Request], batch: str) -> None:
-        """Count what a driver paid for these very rows that died before a page could say so."""
-        for key, said in known.items():
-            if said and (said.batch, said.row) == (batch, requests[key].row):
-                self.meter.pay(said.cost)
 
     def _requests(self, row: Row, classes: Sequence[str]) -> list[Request]:
         body = self.labeler.request(self.prompts.messages(row, classes, self.examples), classes)
@@ -123,6 +120,8 @@ class Interview:
             return why
         finally:
             self.meter.settle(most, cost)
+            if self.bills and cost:  # whatever becomes of the row, the cap is to know
+                self.bills.add(request.key, cost)
         return self.replies.keep(request.key, said)
 
     def _note(self, why: Unanswered) -> None:
@@ -133,7 +132,7 @@ class Interview:
 
     def _said(self, request: Request, batch: str, most: float) -> Said:
         sent = self.line.post(request.body, sha256(request.key.encode()).hexdigest())
-        told, used = read_completion(sent.value)
+        told, used = read_completion(sent.value, sent.lost)
         text = self.labeler.scrubbed(told.encode("utf-8", "replace").decode())[:LONGEST]
         cost = most if used is None else self.labeler.prices.of(*used)
         return Said(
@@ -170,15 +169,18 @@ class Interview:
         return Reply(tuple(answers), seconds, usage, tuple(failures), outage, self.halted)
 
 
-def read_completion(value: Any) -> tuple[str, tuple[int, int] | None]:
-    """Give the text of a chat completion, and its tokens if they are reported; raises Unanswered."""
+def read_completion(value: Any, lost: int = 0) -> tuple[str, tuple[int, int] | None]:
+    """Give the text of a chat completion, and its tokens if they are reported; raises Unanswered.
+
+    `lost` tries came before it.
+    """
     try:
         message = value["choices"][0]["message"]
         text = message.get("content") or message.get("refusal") or ""
         if isinstance(text, list):  # in parts, as some endpoints do
             text = "".join(part.get("text") or "" for part in text)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise Unanswered("the answer is no chat completion", outage=True, lost=1) from error
+        raise Unanswered("the answer is no chat completion", outage=True, lost=lost + 1) from error
     return str(text), _tokens(value.get("usage"))
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from lamplighter.errors import ConfigError
+from lamplighter.labelers.bills import Bills
 from lamplighter.labelers.completions import Interview
-from lamplighter.labelers.metering import Meter, Prices, check_prices, spent
+from lamplighter.labelers.metering import Meter, Prices, check_prices
 from lamplighter.labelers.parameters import between, mapping, switch, text, whole
 from lamplighter.labelers.prompts import INSTRUCTIONS, PROMPT, Prompts, answer_schema, read_examples
 from lamplighter.labelers.questions import Ask, Work
@@ -144,12 +145,14 @@ class Llm(Remote):
     @contextmanager
     def asking(self, work: Work) -> Iterator[Ask]:
         """Open a line to the endpoint, and a meter that knows what the campaign has paid so far."""
-        meter = Meter(self.max_cost, spent(work.pages).cost)
+        store = work.desk.store
+        bills = Bills(store) if self.input_price or self.output_price else None
+        meter = Meter(self.max_cost, bills.total() if bills else 0.0)
         examples = read_examples(self.examples, work.desk.classes)
         key = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         url = f"{self.base_url.rstrip('/')}/chat/completions"
         with wire(url, {**key, **self.headers}, self.patience, self.scrubbed) as line:
-            yield Interview(self, line, Replies(work.desk.store), meter, self.prompts, examples).ask
+            yield Interview(self, line, Replies(store), bills, meter, self.prompts, examples).ask
         log.info("labeler 'llm': %s has cost %.6g in this campaign so far", self.model, meter.spent)
 
     def request(self, messages: Sequence[Mapping[str, str]], classes: Sequence[str]) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lamplighter.errors import ConfigError
-from lamplighter.labelers.shelf import Page, Usage
 
 PER = 1_000_000  #: tokens that a price is for
 
@@ -58,11 +56,6 @@ class Meter:
             self.reserved = self.reserved - most if self.under_way else 0.0
             self.changed.notify_all()
 
-    def pay(self, cost: float) -> None:
-        """Add what was paid before."""
-        with self.changed:
-            self.spent += cost
-
 
 def check_prices(input_price: object, output_price: object, max_cost: object) -> None:
     """Raise ConfigError unless the prices are numbers and a cap has prices to go by."""
@@ -75,8 +68,3 @@ def check_prices(input_price: object, output_price: object, max_cost: object) ->
         raise ConfigError(f"max_cost is {max_cost!r}; allowed: a number above 0")
     if not input_price and not output_price:
         raise ConfigError("max_cost needs input_price and output_price; give the prices of a million tokens")
-
-
-def spent(pages: Sequence[Page]) -> Usage:
-    """Add up what pages of answers took."""
-    return sum((page.answered.usage or Usage() for page in pages), Usage())

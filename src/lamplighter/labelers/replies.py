@@ -17,6 +17,7 @@ from lamplighter.errors import KeyExists, KeyMissing
 from lamplighter.labelers.shelf import Usage
 from lamplighter.store.base import ObjectStore
 
+FOLDER = "labelers/llm/replies/"
 LONGEST = 4000
 
 
@@ -73,7 +74,7 @@ class Replies:
     @staticmethod
     def key(digest: str, vote: int) -> str:
         """Give where the reply to a request lies."""
-        return f"labelers/llm/replies/{digest[:2]}/{digest}-{vote}.json"
+        return f"{FOLDER}{digest[:2]}/{digest}-{vote}.json"
 
     def get(self, key: str) -> Said | None:
         """Give a reply, None if there is none yet."""

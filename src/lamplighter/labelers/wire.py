@@ -154,6 +154,9 @@ class Wire:
                 lost += failed.lost
                 why = self.scrubbed(str(failed))
                 wait = self.patience.wait(key, attempt, failed.wait_s)
+            except Unanswered as refused:
+                refused.lost += lost
+                raise
             if wait > self.patience.max_wait_s:
                 raise Unanswered(f"{why}; it wants a wait of {wait:.0f} s", outage=True, lost=lost)
             if attempt < self.patience.attempts:
