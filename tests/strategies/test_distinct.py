@@ -1,4 +1,4 @@
-"""Near-duplicates: distances by formula, skipping by brute force, shares and quotas kept all the same."""
+"""Near-duplicates are skipped: batches by brute force, shares and quotas kept all the same."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamplighter.arrays import F32, F64, I64, Bools
+from lamplighter.arrays import F32, I64
 from lamplighter.errors import ConfigError, UnknownClass
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.balance import Balanced
 from lamplighter.strategies.base import Choice, Context, Lane, Output, Shortlist, Strategy
 from lamplighter.strategies.distinct import Distinct
 from lamplighter.strategies.mix import Mix, Share
-from lamplighter.strategies.near import distinct, places
 from lamplighter.strategies.uncertainty import margin
 from lamplighter.testing.contract import Case
 from lamplighter.testing.strategies import cases
 from lamplighter.testing.strategy_round import CLASSES, block, context
-from tests.strategies.heaps import batch, knowing, pool_of
+from tests.strategies.copied import families, kept_by_hand, near_by_formula, probabilities, told
+from tests.strategies.heaps import batch, pool_of
 
 NAMES = ("margin", "random", "badge", "power_margin", "class_margin", "cluster_representatives", "typiclust")
 MIX = Mix("margin", STRATEGIES.build("margin"), (Share("random", STRATEGIES.build("random"), 0.3),))
@@ -36,134 +36,6 @@ WRAPPED: dict[str, Strategy] = {
 @pytest.mark.parametrize("case", cases(WRAPPED), ids=str)
 def test_contract(case: Case) -> None:
     case()
-
-
-def told(k: int, labelled: F32 | None = None, *, embedding: bool = True) -> Context:
-    return knowing(k, labelled, embedding=embedding)
-
-
-def near_by_formula(x: F32, y: F32, distance: float, *, embedding: bool) -> Bools:
-    """Compare all pairs, in float64."""
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    if not embedding:
-        a, b = (part - a.mean(axis=0) for part in (a, b))
-        a, b = a / (deviation := a.std(axis=0)), b / deviation
-        root: F64 = np.sqrt(np.square(a[:, None] - b[None]).mean(axis=2))
-        return root <= distance
-    apart: F64 = np.square(a[:, None] - b[None]).sum(axis=2)
-    lengths: F64 = np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
-    near: Bools = np.logical_or(apart == 0, apart <= 2 * distance * lengths)
-    return near
-
-
-def kept_by_hand(x: F32, labelled: F32, distance: float, *, embedding: bool, wanted: int) -> list[int]:
-    near = near_by_formula(x, x, distance, embedding=embedding)
-    barred = set(np.nonzero(near_by_formula(x, labelled, distance, embedding=embedding))[0].tolist())
-    kept = list[int]()
-    for i in range(len(x)):
-        if len(kept) < wanted and i not in barred and not near[i, kept].any():
-            kept.append(i)
-    return kept
-
-
-def families(rows: int, copies: int, noise: float, seed: int) -> F32:
-    """Draw rows and noisy copies of each, shuffled."""
-    draws = np.random.default_rng(seed)
-    x = np.repeat(draws.normal(size=(rows, 20)), copies, axis=0)
-    return (x + noise * draws.normal(size=x.shape))[draws.permutation(len(x))].astype(np.float32)
-
-
-def found(x: F32, labelled: F32, distance: float, *, wanted: int, embedding: bool = True) -> Any:
-    rows, taken = places(told(5, embedding=embedding), x, labelled, distance)
-    at = np.arange(len(x))
-    return distinct(rows, at, taken, wanted=wanted, generator=np.random.default_rng(0))
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    kind=st.tuples(st.booleans(), st.sampled_from([0.0, 0.05, 0.3])),
-    distance=st.sampled_from([0.0, 0.01, 0.1]),
-    wanted=st.sampled_from([1, 30, 10_000]),
-    seed=st.integers(0, 3),
-)
-def test_rows_are_kept_as_brute_force_keeps_them(
-    kind: tuple[bool, float], distance: float, wanted: int, seed: int
-) -> None:
-    embedding, noise = kind
-    x = families(130, 5, noise, seed)
-    x, labelled = x[:-50], x[-50:]
-    expected = kept_by_hand(x, labelled, distance, embedding=embedding, wanted=wanted)
-    result = found(x, labelled, distance, wanted=wanted, embedding=embedding)
-    assert result.kept.tolist() == expected
-    end = expected[-1] + 1 if len(expected) == wanted else len(x)
-    assert result.skipped.tolist() == sorted(set(range(end)) - set(expected))
-
-
-def test_the_distance_by_hand() -> None:
-    x = np.array([[3, 4], [6, 8], [4, 3], [-3, -4], [0, 0], [0, 0], [3, 4]], np.float32)
-    rows, _ = places(told(5), x, np.empty((0, 0), np.float32), 0.0)
-    every = np.arange(7)
-    distance = 1e-6 - (rows.left(every) @ rows.right(every).T + rows.limit)
-    # The same; twice as long: 25 / (2 * 5 * 10); 1 - 24/25 of one length; opposite; nothing to nothing.
-    assert distance[0, [0, 1, 2, 3, 6]] == pytest.approx([0, 0.25, 0.04, 2, 0], abs=2e-6)
-    assert distance[4, 5] == pytest.approx(0, abs=2e-6)
-    assert np.all(distance[4:6, [0, 1, 2, 3, 6]] > 0.9)
-
-
-@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
-def test_distances_know_no_scale(scale: float) -> None:
-    x = (families(40, 3, 0.02, 0) * scale).astype(np.float32)
-    plain = found(families(40, 3, 0.02, 0), np.empty((0, 0), np.float32), 0.01, wanted=1000)
-    assert found(x, np.empty((0, 0), np.float32), 0.01, wanted=1000).kept.tolist() == plain.kept.tolist()
-
-
-def test_lengths_at_both_ends_of_float32() -> None:
-    x = np.array([[1e38, 1e38], [1e-38, 0], [1e38, 1e38], [1e-38, 0], [0, 0], [1, 1]], np.float32)
-    assert found(x, np.empty((0, 0), np.float32), 0.5, wanted=9).kept.tolist() == [0, 1, 4, 5]
-
-
-@pytest.mark.parametrize("embedding", [True, False])
-def test_copies_are_found_in_cells_too(monkeypatch: pytest.MonkeyPatch, embedding: bool) -> None:
-    monkeypatch.setattr("lamplighter.strategies.near.EXACT", 60)
-    monkeypatch.setattr("lamplighter.strategies.near._CELL", 50)
-    x = families(300, 4, 0.0, 2)
-    labelled = x[-100:]
-    result = found(x[:-100], labelled, 0.0, wanted=10_000, embedding=embedding)
-    assert result.kept.tolist() == kept_by_hand(x[:-100], labelled, 0.0, embedding=embedding, wanted=10_000)
-
-
-def test_cells_miss_few_near_rows_and_make_none_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = families(500, 4, 0.02, 3)
-    nothing = np.empty((0, 0), np.float32)
-    exact = found(x, nothing, 0.01, wanted=10_000)
-    assert len(exact.kept) == 500
-    monkeypatch.setattr("lamplighter.strategies.near.EXACT", 200)
-    monkeypatch.setattr("lamplighter.strategies.near._CELL", 100)
-    cells = found(x, nothing, 0.01, wanted=10_000)
-    assert set(exact.kept.tolist()) <= set(cells.kept.tolist())
-    assert len(cells.kept) <= 1.05 * len(exact.kept)
-    some = found(x, nothing, 0.01, wanted=300)
-    assert some.kept.tolist() == cells.kept.tolist()[:300]
-    assert len(some.kept) + len(some.skipped) == some.kept[-1] + 1
-
-
-def test_the_default_distance_drops_copies_with_noise_and_no_different_rows() -> None:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - only here
-
-    draws, nothing = np.random.default_rng(0), np.empty((0, 0), np.float32)
-    digits = load_digits().data.astype(np.float32)
-    for x in (digits, draws.normal(size=(2000, 16)), draws.normal(size=(2000, 384))):
-        rows = np.asarray(x, np.float32)
-        assert len(found(rows, nothing, 0.01, wanted=10_000).kept) > 0.99 * len(rows)
-        noise = draws.normal(size=rows.shape) * np.linalg.norm(rows, axis=1, keepdims=True)
-        copies = (rows + 0.08 * noise / np.sqrt(rows.shape[1])).astype(np.float32)
-        left = found(copies, rows, 0.01, wanted=10_000).kept
-        assert len(left) < 0.01 * len(rows)
-
-
-def probabilities(rows: int, seed: int) -> F32:
-    z = np.random.default_rng(seed).normal(size=(rows, CLASSES))
-    return np.asfortranarray(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 @settings(max_examples=15, deadline=None)
@@ -224,8 +96,8 @@ def test_a_pool_of_copies_is_asked_for_all_the_same_and_says_so() -> None:
     assert len({x[i].tobytes() for i in ids[:6]}) == 6
     assert choice.facts["near_duplicates_skipped"] == 40
     assert choice.notices == (
-        "14 of 20 rows are near-duplicates of others or of labelled rows; the scan's lists had nothing "
-        "else left",
+        "14 of 20 rows are near-duplicates of others or of labelled rows; the 60 best rows that the scan "
+        "kept hold no others",
     )
     assert {len(column) for column in choice.columns.values()} == {20}
 
@@ -248,9 +120,35 @@ def test_few_dimensions_leave_no_room_to_be_unlike() -> None:
 
 
 def test_the_lists_have_room_for_what_is_skipped() -> None:
-    assert Distinct(STRATEGIES.build("margin")).lanes(context(10)) == (Lane(40),)
-    assert Distinct(STRATEGIES.build("class_margin")).lanes(context(10)) == (Lane(18, 4),)
+    margins, of_classes = (Distinct(STRATEGIES.build(name)) for name in ("margin", "class_margin"))
+    assert margins.lanes(context(10)) == (Lane(4010),)
+    assert margins.lanes(context(2000)) == (Lane(8000),)
+    assert of_classes.lanes(context(10)) == (Lane(1010, 4),)
+    assert of_classes.lanes(context(2000)) == (Lane(3500, 4),)
     assert Distinct(STRATEGIES.build("random")).requires == {Output.EMBEDDING}
+
+
+@pytest.mark.parametrize("name", ["margin", "rare_class", "cluster_margin", "class_margin"])
+def test_a_small_batch_has_no_copies_though_every_row_has_many(name: str) -> None:
+    """Twenty copies of each of the best rows are far more than three for each row of the batch."""
+    x, which = families(300, 20, 0.0, 5), np.random.default_rng(5).normal(size=(6000, CLASSES))
+    _, family = np.unique(x, axis=0, return_inverse=True)
+    z = which[: family.max() + 1][family.ravel()]
+    proba = np.asfortranarray(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), dtype=np.float32)
+    strategy = STRATEGIES.build(name, {"rare": ["class 1"]} if name == "rare_class" else {})
+    ids, choice, _ = batch(Distinct(strategy), pool_of(x, proba), told(50))
+    assert len({int(family.ravel()[i]) for i in ids}) == len(ids) == 50
+    assert choice.notices == ()
+
+
+def test_a_batch_beyond_the_lists_says_how_many_rows_they_had() -> None:
+    x, proba = families(3, 2000, 0.0, 0), probabilities(6000, 0)
+    ids, choice, _ = batch(Distinct(STRATEGIES.build("margin")), pool_of(x, proba), told(5))
+    assert len({x[i].tobytes() for i in ids}) == 3
+    assert choice.notices == (
+        "2 of 5 rows are near-duplicates of others or of labelled rows; the 4005 best rows that the scan "
+        "kept hold no others",
+    )
 
 
 class _Strange(Strategy):
@@ -266,8 +164,9 @@ class _Strange(Strategy):
 
 
 def test_a_strategy_that_gives_less_ends_after_some_attempts() -> None:
-    ids, _, _ = batch(Distinct(_Strange()), pool_of(families(50, 1, 0.0, 0)), told(30))
+    ids, choice, _ = batch(Distinct(_Strange()), pool_of(families(50, 1, 0.0, 0)), told(30))
     assert 1 <= len(set(ids)) == len(ids) < 30
+    assert choice.notices == ()  # no row is near another, though the lists were not used up
 
 
 @pytest.mark.parametrize("distance", [-0.1, float("nan"), float("inf")])

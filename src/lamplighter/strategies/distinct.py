@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +17,14 @@ from lamplighter.strategies.base import (
     Shortlist,
     require,
 )
-from lamplighter.strategies.near import EXACT, centred, distinct, places
+from lamplighter.strategies.near import EXACT, Places, centred, distinct, places
 from lamplighter.strategies.parts import NONE, appended, picks_of
 
-#: Near-duplicates that the lists have room for, for each row of the batch.
-_ROOM = 3
-#: How often picks of several lists that are near one another are replaced.
-_ATTEMPTS = 8
+#: Near-duplicates that a lane has room for: for each row of the batch, and at least.
+_ROOM, _LEAST = 3, 4000
+#: How often picks of several lists that are near one another are replaced. About as many are near again
+#: as have the others' rows on their list, a share of what is missing: a few attempts leave none.
+_ATTEMPTS = 20
 #: What counts as near unless told, and in how many dimensions of an embedding; in fewer only copies do.
 _NEAR, _DIMENSIONS = 0.001, 16
 #: The same between rows of table columns, in standard deviations.
@@ -44,11 +46,12 @@ class Distinct(Around):
 
     Every list that the scan keeps is gone through from its best row on. Rows nearer than `distance` to a
     row kept before or a labelled one are skipped, until as many are kept as the inner strategy wants;
-    it chooses from those. The scan's lists are longer by 3k rows to make up for what is skipped. Where
-    nothing is near, the batch is the inner strategy's own. Picks from different lists (of a mixture, or a
-    quota) that are near each other are replaced: those of shares and quotas stay. (Facts that the inner
-    strategy records are then those of its first choice.) Where the lists run out, the batch is filled with
-    near-duplicates, and the record says so.
+    it chooses from those. The scan's lists are longer to make up for what is skipped: each lane by 3k rows,
+    but by at least 4000, which its groups share. Where nothing is near, the batch is the inner strategy's
+    own. Picks from different lists (of a mixture, or a quota) that are near each other are replaced: those
+    of shares and quotas stay. (Facts that the inner strategy records are then those of its first choice.)
+    Where the lists run out, since a row has hundreds of copies, the batch is filled with near-duplicates,
+    and the record says so.
 
     Rows that were sent to labelers and have no answer yet do not count as labelled.
 
@@ -86,7 +89,7 @@ class Distinct(Around):
 
     def lanes(self, context: Context) -> tuple[Lane, ...]:
         """Keep the inner strategy's lists, with room for near-duplicates."""
-        more = _ROOM * context.k
+        more = max(_ROOM * context.k, _LEAST)
         return tuple(
             replace(lane, rows=lane.rows - (-more // lane.groups)) for lane in self.inner.lanes(context)
         )
@@ -117,7 +120,7 @@ class _Search:
         self.lists = np.split(order, ends)
         self.numbers = shortlist.row_numbers()
         self.picked, self.skipped = (np.zeros(len(shortlist), np.bool_) for _ in range(2))  # by number
-        self.parts = list[Choice]()
+        self.parts, self.exhausted = list[Choice](), False
 
     @property
     def missing(self) -> int:
@@ -126,46 +129,58 @@ class _Search:
 
     def pick(self, attempt: int) -> bool:
         """Let the inner strategy pick what is missing, none of it near-duplicates; say if it did."""
-        choice = self._chosen(self._offered(attempt))
+        offered = self._offered(attempt)
+        self.exhausted = not len(offered)
+        choice = self._chosen(offered)
         several = len(self.sizes) > 1 or max(map(len, self.lists)) > EXACT
         self._take(self._apart(choice, attempt) if several else choice)
         return len(choice.positions) > 0
 
     def result(self) -> Choice:
         """Fill up with near-duplicates, where nothing else is left, and give the batch."""
-        filled = self._fill() if self.missing else 0
-        whole, notices = appended(self.parts), tuple[str, ...]()
+        filled = self._fill() if self.missing else NONE
+        whole = appended(self.parts)
+        rows, first = len(whole.positions), len(self.parts[0].positions) if self.parts else 0
         skipped = int(np.count_nonzero(self.skipped & ~self.picked))
-        replaced = sum(len(part.positions) for part in self.parts[1:]) - filled
+        replaced = rows - first - len(filled)
         facts: dict[str, float | int | str] = {**whole.facts, "near_duplicates_skipped": skipped}
         if replaced:
             facts["near_duplicates_replaced"] = replaced
-        if filled:
-            told = (
-                f"{filled} of {len(whole.positions)} rows are near-duplicates of others or of labelled rows"
-            )
-            notices = (f"{told}; the scan's lists had nothing else left",)
-        return replace(whole, facts=facts, notices=(*whole.notices, *notices))
+        return replace(whole, facts=facts, notices=(*whole.notices, *self._told(filled, rows)))
 
-    def _fill(self) -> int:
+    def _told(self, filled: I64, rows: int) -> tuple[str, ...]:
+        """Say how many of the rows that filled the batch are near others, and why."""
+        if not len(filled):
+            return ()
+        taken, generator = self._taken(self.parts[:-1]), self.context.generator("near_duplicates filled")
+        near = len(distinct(self.rows, filled, taken, wanted=len(filled), generator=generator).skipped)
+        if not near:
+            return ()
+        kept = f"the {len(np.unique(self.numbers))} best rows that the scan kept hold no others"
+        why = kept if self.exhausted else "the strategy picked no others"
+        return (f"{near} of {rows} rows are near-duplicates of others or of labelled rows; {why}",)
+
+    def _fill(self) -> I64:
         left = [mine[~self.picked[self.numbers[mine]]] for mine in self.lists]
         short = zip(left, self.sizes, strict=True)
         choice = self._chosen(np.concatenate([mine[:size] for mine, size in short]))
         self._take(choice)
-        return len(choice.positions)
+        return choice.positions
 
     def _offered(self, attempt: int) -> I64:
         """Give the rows of every list that are near none before them, as many as the inner strategy wants."""
         generator = self.context.generator(f"near_duplicates {attempt}")
-        before = np.concatenate([part.positions for part in self.parts] or [NONE])
-        taken = self.labelled.with_rows(self.rows.take(before))
-        kept = [NONE]
+        taken, kept = self._taken(self.parts), [NONE]
         for mine, size in zip(self.lists, self.sizes, strict=True):
             free = mine[~self.picked[self.numbers[mine]]]
             found = distinct(self.rows, free, taken, wanted=int(size), generator=generator)
             self.skipped[self.numbers[found.skipped]] = True
             kept.append(found.kept)
         return np.concatenate(kept)
+
+    def _taken(self, parts: Sequence[Choice]) -> Places:
+        picks = np.concatenate([NONE, *(part.positions for part in parts)])
+        return self.labelled.with_rows(self.rows.take(picks))
 
     def _chosen(self, at: I64) -> Choice:
         if not len(at):
