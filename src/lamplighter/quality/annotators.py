@@ -30,8 +30,8 @@ class AnnotatorQuality:
     gold
         Share right of the gold rows voted on; None where there is none.
     agreement
-        Share that agrees with the majority of the others, of the rows that others voted on too; None
-        where there is none.
+        Share that agrees with the majority of the others, of the compared rows that others voted on too;
+        None where there is none.
     median_lead_time_s
         None where no lead time is known.
     fast, slow
@@ -65,7 +65,9 @@ class Verdict:
         )
 
 
-def annotator_quality(answers: Answers, gold: Labels | None = None) -> tuple[AnnotatorQuality, ...]:
+def annotator_quality(
+    answers: Answers, gold: Labels | None = None, *, compared: Answers | None = None
+) -> tuple[AnnotatorQuality, ...]:
     """Measure every annotator, in order of their names; shares with Wilson's 95% interval.
 
     Gold accuracy is honest where gold rows are chosen at random and look like others. Agreement is a
@@ -77,17 +79,21 @@ def annotator_quality(answers: Answers, gold: Labels | None = None) -> tuple[Ann
         a votes of A annotators on n rows. O(a + n C) time, 32 n C bytes.
     gold
         Rows whose label is known, whether or not anybody has voted on them.
+    compared
+        The votes on which agreement is measured, where that are not all. Who was asked because others
+        disagreed agrees with half of them, however good; without such votes agreement is honest.
     """
-    agrees, compared = agreement_with_others(answers), answers.shared
     right, is_gold = _right_on_gold(answers, gold)
     times = lead_times(answers.lead_time_s)
     votes = answers.per_annotator(np.ones(len(answers)))
     goods = _shares(answers, right, is_gold)
-    agreements = _shares(answers, agrees, compared)
+    agreements = _agreements(answers if compared is None else compared)
     fast, slow = (answers.per_annotator(outlier) for outlier in (times.fast, times.slow))
     medians = _medians(answers, times)
     return tuple(
-        AnnotatorQuality(name, int(votes[j]), goods[j], agreements[j], medians[j], int(fast[j]), int(slow[j]))
+        AnnotatorQuality(
+            name, int(votes[j]), goods[j], agreements.get(name), medians[j], int(fast[j]), int(slow[j])
+        )
         for j, name in enumerate(answers.annotators)
     )
 
@@ -147,6 +153,11 @@ def _right_on_gold(answers: Answers, gold: Labels | None) -> tuple[F64, Bools]:
         return np.zeros(len(answers)), np.zeros(len(answers), bool)
     place = tables.positions(answers.ids, gold.ids)[answers.row]
     return (gold.label[place] == answers.label).astype(np.float64), place >= 0
+
+
+def _agreements(answers: Answers) -> dict[str, Estimate | None]:
+    found = _shares(answers, agreement_with_others(answers), answers.shared)
+    return dict(zip(answers.annotators, found, strict=True))
 
 
 def _shares(answers: Answers, score: F64, counted: Bools) -> list[Estimate | None]:

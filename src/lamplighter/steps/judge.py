@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
 from lamplighter import learner, tables, votes
-from lamplighter.arrays import F64, Bools
+from lamplighter.arrays import F64
 from lamplighter.errors import TooFewClasses
 from lamplighter.label_sections import QualityConfig
 from lamplighter.labelers import is_automated
@@ -31,6 +29,7 @@ from lamplighter.quality.relabel import disputed
 from lamplighter.quality.weighted import weighted
 from lamplighter.rounds import Artifact
 from lamplighter.standing import Standing
+from lamplighter.steps.sampled import first_answers
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,16 @@ class _Bench:
         return self.standing.driver.gold.labels if self.standing.driver.gold else None
 
     @cached_property
-    def is_gold(self) -> Bools:
-        if self.gold is None:
-            return np.zeros(len(self.answers.ids), bool)
-        return tables.is_in(self.answers.ids, self.gold.ids)
+    def first(self) -> Answers:
+        """The votes that rows had before they went back for one more: what measures agreement."""
+        table = first_answers(self.standing)
+        if len(table) == len(self.standing.annotations):
+            return self.answers
+        return Answers.read(table, self.standing.driver.campaign.classes)
 
     @cached_property
     def people(self) -> tuple[AnnotatorQuality, ...]:
-        return annotator_quality(self.answers, self.gold)
+        return annotator_quality(self.answers, self.gold, compared=self.first)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -105,7 +106,13 @@ class _Bench:
     @cached_property
     def counted(self) -> Answers:
         """The votes that make labels."""
-        return self.answers.of_rows(~self.is_gold).without(sorted(self.left_out))
+        return self._counted(self.answers)
+
+    def _counted(self, answers: Answers) -> Answers:
+        """Leave out gold rows and who is left out."""
+        if self.gold is not None:
+            answers = answers.of_rows(~tables.is_in(answers.ids, self.gold.ids))
+        return answers.without(sorted(self.left_out))
 
     @cached_property
     def seed(self) -> int:
@@ -158,13 +165,6 @@ class _Bench:
         return labelled_scores(self.counted, self.proba, seed=self.seed)
 
     @cached_property
-    def at_random(self) -> Answers:
-        """The votes on rows that were not picked for being disputed."""
-        again = [table.filter(_is_again(table)) for table in self.standing.extras]
-        picked = tables.concat_ids([tables.ids_of(table) for table in again], self.standing.integer_ids)
-        return self.counted.of_rows(~tables.is_in(self.counted.ids, picked))
-
-    @cached_property
     def confirmations(self) -> Confirmed:
         names = set(self.standing.annotations.column("labeler").to_pylist())
         return confirmations(self.standing.annotations, frozenset(filter(is_automated, names)))
@@ -188,12 +188,8 @@ class _Bench:
         return record.model_copy(update={"alarms": alarms(record, self.section.alarm)})
 
     def _agreement(self) -> AgreementRecord:
-        found = agreement(self.at_random, seed=self.seed, round=self.standing.number)
+        found = agreement(self._counted(self.first), seed=self.seed, round=self.standing.number)
         return AgreementRecord(**vars(found))
 
     def _annotator(self, person: AnnotatorQuality) -> AnnotatorRecord:
         return AnnotatorRecord(**vars(person), left_out=person.name in self.left_out)
-
-
-def _is_again(table: Any) -> Any:
-    return pa.compute.equal(table.column("purpose"), "again")
