@@ -20,6 +20,7 @@ from lamplighter import scan
 from lamplighter.cluster_start import connect
 from lamplighter.cluster_watch import Health, Listener, Tally, require_success
 from lamplighter.errors import EmptyPool
+from lamplighter.threads import one_thread
 
 if TYPE_CHECKING:
     from lamplighter.pool import Shard
@@ -155,6 +156,8 @@ def map_each(
 def map_items(client: Any, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Give function(item) of every item, in their order; an item need fit a worker, not all of them one.
 
+    Calls are kept to one thread of BLAS and OpenMP: the same bits on every machine.
+
     Raises
     ------
     LamplighterError
@@ -164,8 +167,13 @@ def map_items(client: Any, function: Callable[[T], R], items: Sequence[T]) -> li
     """
     sent = [_send(client, item) for item in items]
     with _releasing(sent):
-        found: dict[int, R] = dict(map_each(client, function, sent))
+        found: dict[int, R] = dict(map_each(client, _with_one_thread, sent, function))
     return [found[at] for at in range(len(items))]
+
+
+def _with_one_thread(item: T, function: Callable[[T], R]) -> R:
+    with one_thread():
+        return function(item)
 
 
 def forward_logs(client: Any, logger_name: str = "lamplighter") -> None:
