@@ -13,17 +13,22 @@ from lamplighter.config import PoolConfig
 from lamplighter.errors import PoolError
 from lamplighter.label_sections import GoldConfig
 from lamplighter.pool import Manifest, Pool, take_manifest
+from lamplighter.pool.columns import named_types
 from lamplighter.votes import Labels, positions_of
 
 
 @dataclass(frozen=True, eq=False)
 class Gold:
-    """g gold rows: ids (g,), x (g, D) float32, label (g,) int32, and a table of what is shown of them."""
+    """g gold rows: ids (g,), x (g, D) float32, label (g,) int32, and a table of what is shown of them.
+
+    `types` names the display columns of the pool with the types that they have in the gold file.
+    """
 
     ids: RowIds
     x: F32
     label: I32
     display: Any
+    types: str
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -31,7 +36,9 @@ class Gold:
     def take(self, positions: I64) -> Gold:
         """Give the rows at positions (k,), in that order."""
         at = pa.array(positions)
-        return Gold(self.ids.take(at), self.x[positions], self.label[positions], self.display.take(at))
+        return Gold(
+            self.ids.take(at), self.x[positions], self.label[positions], self.display.take(at), self.types
+        )
 
     @property
     def labels(self) -> Labels:
@@ -52,7 +59,10 @@ def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -
     shown = tuple(name for name in pool.display if name != section.label)
     where = {"url": section.url, "id": section.id, "display": (*shown, section.label)}
     config = pool.model_copy(update=where)
-    ids, x, extra = Pool(config, take_manifest(config)).read_all((*shown, section.label))
+    try:
+        ids, x, extra = Pool(config, take_manifest(config)).read_all((*shown, section.label))
+    except PoolError as error:
+        raise type(error)(f"quality.gold.url {section.url}: {error}") from error
     if len(ids.unique()) < len(ids):
         raise PoolError(f"quality.gold: {section.url} has an id twice; a gold row has one known label")
     finite = np.isfinite(x).all(axis=1)
@@ -63,7 +73,8 @@ def read_gold(section: GoldConfig, pool: PoolConfig, classes: tuple[str, ...]) -
         )
     text = extra.column(section.label).cast(pa.string()).combine_chunks()
     label = positions_of(text, classes, "quality.gold: ")
-    return Gold(ids, x, label.astype("int32"), extra.select(list(shown)))
+    types = named_types(extra.schema.field(name) for name in pool.display)
+    return Gold(ids, x, label.astype("int32"), extra.select(list(shown)), types)
 
 
 def check_gold(gold: Gold | None, pool: Manifest) -> None:
@@ -80,4 +91,9 @@ def check_gold(gold: Gold | None, pool: Manifest) -> None:
         raise PoolError(
             f"quality.gold: its file has {gold.x.shape[1]} features a row, the pool {pool.dim}; "
             "make them with the same model"
+        )
+    if gold.types != pool.display:
+        raise PoolError(
+            f"quality.gold: the display columns of its file are {gold.types}, those of the pool "
+            f"{pool.display}; write them alike, or people could tell gold rows from others"
         )

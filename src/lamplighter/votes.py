@@ -132,6 +132,10 @@ def positions_of(labels: Any, classes: Sequence[str], where: str = "") -> I64:
     found = pc.index_in(labels, value_set=pa.array(classes, pa.string()))
     if found.null_count:
         strange = labels.filter(pc.is_null(found))[0].as_py()
+        if strange is None:
+            raise UnknownClass(
+                f"{where}a row has no label (null); every row needs one of {list(classes)[:10]}"
+            )
         raise UnknownClass(f"{where}{unknown('class', str(strange), classes)}")
     return np.asarray(found.to_numpy(), np.int64)
 

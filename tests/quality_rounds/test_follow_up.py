@@ -94,9 +94,10 @@ def test_rows_that_the_model_no_longer_wants_are_taken_back(tmp_path: Path) -> N
     withdrawn = standing.steps(DispatchDone)[-1]
     assert withdrawn.withdrawn_rows == len(unwanted)
     assert 0 < len(unwanted) <= len(silent)
-    # What is wanted is what the scan would have put on its shortlist.
+    # What is wanted is what the strategy would have had to choose from.
     short = tables.from_parquet(standing.read(done.shortlist))
-    lowest = min(short.column("score").to_pylist())
+    assert done.wanted is not None
+    lowest = sorted(short.column("score").to_pylist(), reverse=True)[done.wanted - 1]
     model_says = dict(zip(seen.column("id").to_pylist(), margins(seen), strict=True))
     assert all(model_says[i] < lowest for i in unwanted)
     assert all(model_says[i] >= lowest for i in set(model_says) - unwanted)

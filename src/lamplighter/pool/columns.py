@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,8 +70,13 @@ def columns_of(config: PoolConfig, metadata: Any, where: str) -> Columns:
         layout, dtype, dim = _vector(features[0], metadata.metadata or {}, where)
     kind = _id_kind(fields[config.id], where)
     described = [f"{config.id}: {kind}", *(_described(field, layout, dtype, dim) for field in features)]
-    shown = [f"{name}: {_canonical(fields[name].type)}" for name in config.display]
-    return Columns(kind, layout, dtype, dim, ", ".join(described), ", ".join(shown))
+    shown = named_types(fields[name] for name in config.display)
+    return Columns(kind, layout, dtype, dim, ", ".join(described), shown)
+
+
+def named_types(fields: Iterable[Any]) -> str:
+    """Give names and types of fields, for comparison and for people; kinds of strings are all one."""
+    return ", ".join(f"{field.name}: {_canonical(field.type)}" for field in fields)
 
 
 def names_of(config: PoolConfig) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from lamplighter import rng, tables
-from lamplighter.arrays import F32, I64, RowIds
+from lamplighter.arrays import I64, Bools, RowIds
 from lamplighter.gold import Gold
-from lamplighter.rounds import SelectDone, TrainDone
+from lamplighter.labelled_rows import Rows
+from lamplighter.pool import fetch_display
+from lamplighter.rounds import TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.again import Again
+from lamplighter.steps.places import locations, places_of
 from lamplighter.steps.predicting import predicted_columns, rows_of
 
 DISPLAY = "display."
@@ -73,16 +75,24 @@ def _gold(standing: Standing, batch: RowIds) -> tuple[Gold | None, tuple[str, ..
 def _gold_table(standing: Standing, gold: Gold | None) -> Any:
     if gold is None or not len(gold):
         return None
-    columns = _predictions(standing, gold.x) | _shown(gold.display)
+    columns = _predictions(standing, Rows(gold.ids, gold.x, gold.label), np.zeros(len(gold), bool)) | _shown(
+        gold.display
+    )
+    # As many people as other rows get, or those who are asked in the second place would never be measured.
+    columns["annotators"] = overlap(standing, gold.ids)
     return _table(gold.ids, "gold", np.zeros(len(gold), np.int64), columns)
 
 
 def _again_table(standing: Standing, again: Again) -> Any:
-    """Give rows of earlier batches once more, as they were shown, with what the model says now."""
+    """Give rows of earlier batches once more, with what the model says now."""
     if not len(again):
         return None
-    x = rows_of(standing, again.ids).x
-    columns = _predictions(standing, x) | _shown(earlier_display(standing, again.ids))
+    place = places_of(standing, again.ids)
+    place = place.take(pa.array(tables.positions(again.ids, tables.ids_of(place))))
+    columns = _predictions(standing, rows_of(standing, again.ids), standing.in_holdout(again.ids))
+    if standing.driver.campaign.pool.display:
+        columns |= _shown(fetch_display(standing.pool, *locations(place)))
+    columns["annotators"] = pa.array(again.answered + 1)
     return _table(again.ids, "again", again.answered, columns)
 
 
@@ -94,40 +104,19 @@ def _table(ids: RowIds, purpose: str, answered: I64, columns: dict[str, Any]) ->
             "purpose": pa.array([purpose] * n, pa.string()),
             "rank": pa.array(np.arange(1, n + 1, dtype=np.int32)),
             "answered": answered,
-            "annotators": pa.array(answered + 1 if purpose == "again" else [None] * n, pa.int64()),
             **columns,
         }
     )
 
 
-def _predictions(standing: Standing, x: F32) -> dict[str, Any]:
+def _predictions(standing: Standing, rows: Rows, held: Bools) -> dict[str, Any]:
     """Give what the round's model says of rows; no column without a model."""
     model = standing.model(standing.current(TrainDone))
-    return predicted_columns(model, x) if model else {}
+    return predicted_columns(model, rows, held) if model else {}
 
 
 def _shown(display: Any) -> dict[str, Any]:
     return {f"{DISPLAY}{name}": display.column(name) for name in display.column_names}
-
-
-def earlier_display(standing: Standing, ids: RowIds) -> Any:
-    """Give what was shown of rows of earlier batches: a table in the order of the ids."""
-    found = [part for part in _shown_before(standing, ids) if len(part)]
-    whole = pa.concat_tables(found, promote_options="permissive")
-    place = tables.positions(ids, tables.ids_of(whole))
-    return whole.drop_columns(["id"]).take(pa.array(place))
-
-
-def _shown_before(standing: Standing, ids: RowIds) -> Iterator[Any]:
-    seen = tables.empty_ids(standing.integer_ids)
-    for done in reversed(standing.steps(SelectDone)):
-        table = tables.from_parquet(standing.read(done.batch))
-        here = tables.is_in(tables.ids_of(table), ids) & ~tables.is_in(tables.ids_of(table), seen)
-        part = table.filter(pa.array(here))
-        seen = pa.concat_arrays([seen, tables.ids_of(part)])
-        shown = [name for name in part.column_names if name.startswith(DISPLAY)]
-        names = ["id", *(name.removeprefix(DISPLAY) for name in shown)]
-        yield part.select(["id", *shown]).rename_columns(names)
 
 
 def _each(standing: Standing) -> int:

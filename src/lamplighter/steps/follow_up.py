@@ -21,6 +21,9 @@ from lamplighter.rounds import Artifact, CollectDone, DispatchDone, ScoreDone, S
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.standing import Standing
 from lamplighter.steps.predicting import predicted_columns, rows_of
+from lamplighter.steps.wanted import context_of, wanted
+from lamplighter.strategies.base import Lane, Strategy
+from lamplighter.strategies.distinct import Distinct
 
 log = logging.getLogger("lamplighter")
 
@@ -46,7 +49,7 @@ def look_again(standing: Standing, job: ScanJob, result: ScanResult) -> Any:
         return None
     rows = rows_of(standing, ids)
     wanted = {"wanted": _wanted(standing, job, result, rows)}
-    return pa.table({"id": ids} | predicted_columns(model, rows.x) | wanted)
+    return pa.table({"id": ids} | predicted_columns(model, rows, standing.in_holdout(ids)) | wanted)
 
 
 def _wanted(standing: Standing, job: ScanJob, result: ScanResult, rows: Rows) -> Bools:
@@ -55,10 +58,17 @@ def _wanted(standing: Standing, job: ScanJob, result: ScanResult, rows: Rows) ->
     if not (~held).any():
         return held
     free = ArrayPool(rows.ids.filter(pa.array(~held)), np.ascontiguousarray(rows.x[~held]))
-    alone = replace(job, pool=free, exclude=None, holdout_below=0, sample_below=0)
+    lanes = _lanes(standing, job.strategy)
+    alone = replace(job, pool=free, lanes=lanes, exclude=None, holdout_below=0, sample_below=0)
     found = scan.scan_here(alone).shortlist
-    both = shortlists.best_of_lanes([result.shortlist, found], job.lanes)
+    both = shortlists.best_of_lanes([result.shortlist, found], lanes)
     return held | tables.is_in(rows.ids, both.ids)
+
+
+def _lanes(standing: Standing, strategy: Strategy) -> tuple[Lane, ...]:
+    """Give the lists that the strategy itself chooses from, without room for near-duplicates."""
+    own = strategy.inner if isinstance(strategy, Distinct) else strategy
+    return own.lanes(context_of(standing, max(wanted(standing).rows, 1)))
 
 
 def waiting_ids(standing: Standing) -> RowIds:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lamplighter import tables
-from lamplighter.arrays import F32, RowIds
+from lamplighter.arrays import Bools, RowIds
 from lamplighter.labelled_rows import Labelled, Rows
 from lamplighter.learner import Model
 from lamplighter.standing import Standing
@@ -20,13 +20,14 @@ def rows_of(standing: Standing, ids: RowIds) -> Rows:
     return standing.with_features(Labelled(ids, nothing, tables.positions(ids, standing.known_ids)))
 
 
-def predicted_columns(model: Model, x: F32) -> dict[str, Any]:
-    """Give what a model says of (n, D) features, as a batch's table has it: predicted and proba.
+def predicted_columns(model: Model, rows: Rows, held: Bools) -> dict[str, Any]:
+    """Give what a model says of n rows, as a batch's table has it: predicted and proba.
 
-    Of features that are not finite it says nothing: null. Rows of the holdout may have such.
+    It says nothing, null, of rows whose features are not finite, and of those of the holdout, (n,)
+    bool: whoever sees its guess labels what it is measured on in its favour.
     """
-    finite = np.isfinite(x).all(axis=1)
-    proba = model.predict_proba(x[finite]) if finite.any() else np.empty((0, len(model.classes)), np.float32)
-    at = pa.array(np.cumsum(finite) - 1, mask=~finite)
+    says = np.isfinite(rows.x).all(axis=1) & ~held
+    proba = model.predict_proba(rows.x[says]) if says.any() else np.empty((0, len(model.classes)), np.float32)
+    at = pa.array(np.cumsum(says) - 1, mask=~says)
     predicted = pa.array(model.classes).take(pa.array(proba.argmax(axis=1)))
     return {"predicted": predicted.take(at), "proba": tables.vector_column(proba).take(at)}

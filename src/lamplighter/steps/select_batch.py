@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from lamplighter import shortlists, tables
-from lamplighter.arrays import I64
 from lamplighter.config import thaw
 from lamplighter.driver import stamp
 from lamplighter.errors import ModelError
@@ -21,6 +20,7 @@ from lamplighter.standing import Standing
 from lamplighter.steps.again import again_rows
 from lamplighter.steps.due import due_rows, due_table
 from lamplighter.steps.extras import extras, overlap
+from lamplighter.steps.places import PLACE, locations
 from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
@@ -28,8 +28,6 @@ from lamplighter.strategies.base import Choice, Output, Shortlist, Strategy
 from lamplighter.threads import one_thread
 
 log = logging.getLogger("lamplighter")
-
-_PLACE = ("file", "row_group", "row")
 
 #: What a shortlist is made for, and chosen from.
 _SCORED_FOR = ("strategy", "mix", "balance", "near_duplicates", "cold_start", "batch_size")
@@ -51,7 +49,7 @@ def select_batch(standing: Standing) -> SelectDone:
     batch = _with_display(standing, batch)
     batch = batch.append_column("annotators", overlap(standing, tables.ids_of(batch)))
     more = extras(standing, batch, again)
-    features = fetch_features(standing.pool, *_places(batch))
+    features = fetch_features(standing.pool, *locations(batch))
     kept = pa.table({"id": batch.column("id"), "features": tables.vector_column(features)})
     return SelectDone(
         batch=ledger.write(number, "batch", "parquet", tables.to_parquet(batch)),
@@ -165,7 +163,7 @@ def _batch_table(standing: Standing, name: str, picked: _Picked, after: int) -> 
         "strategy": pa.array([name] * len(rows), pa.string()),
         "model": pa.array([model.digest if model else None] * len(rows), pa.string()),
     }
-    columns |= {part: pa.array(getattr(rows, part)) for part in ("score", "tie", *_PLACE)}
+    columns |= {part: pa.array(getattr(rows, part)) for part in ("score", "tie", *PLACE)}
     if Output.PROBA in rows.outputs and len(rows):
         columns["predicted"] = pa.array(classes).take(pa.array(rows.proba.argmax(axis=1)))
         columns["proba"] = tables.vector_column(rows.proba)
@@ -180,21 +178,16 @@ def _join(standing: Standing, holdout: Any, due: Any, batch: Any) -> Any:
 
 
 def _holdout_table(holdout: Any) -> Any:
-    columns = {name: holdout.column(name) for name in ("id", *_PLACE)}
+    columns = {name: holdout.column(name) for name in ("id", *PLACE)}
     columns["purpose"] = pa.array(["holdout"] * len(holdout), pa.string())
     columns["rank"] = pa.array(np.arange(1, len(holdout) + 1, dtype=np.int32))
     return pa.table(columns)
 
 
-def _places(table: Any) -> tuple[I64, I64, I64]:
-    file, row_group, row = (np.asarray(table.column(p).to_numpy(), dtype=np.int64) for p in _PLACE)
-    return file, row_group, row
-
-
 def _with_display(standing: Standing, batch: Any) -> Any:
     if not standing.driver.campaign.pool.display:
         return batch
-    shown = fetch_display(standing.pool, *_places(batch))
+    shown = fetch_display(standing.pool, *locations(batch))
     for name in shown.column_names:
         batch = batch.append_column(f"display.{name}", shown.column(name))
     return batch
