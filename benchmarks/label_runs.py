@@ -30,7 +30,8 @@ class Task(NamedTuple):
     @property
     def path(self) -> Path:
         """Where its result lies: a run with other settings is another file."""
-        settings = blake2b(repr(self.case).encode(), digest_size=4).hexdigest()
+        said = repr((Run.model_fields["format"].default, self.case))
+        settings = blake2b(said.encode(), digest_size=4).hexdigest()
         return FOLDER / f"{self.case.name}-{settings}" / f"{self.name.replace(' ', '_')}-{self.seed}.json"
 
 

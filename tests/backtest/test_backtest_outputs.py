@@ -32,6 +32,45 @@ def test_a_shorter_range_is_told() -> None:
     )
 
 
+def test_a_range_below_half_of_the_longest_run_is_thin_evidence() -> None:
+    def up_to(labels: int) -> Outcome:
+        curve, late = [0.5, 0.6, 0.8, 0.9, 0.9], [0.5, 0.8, 0.9, 0.9, 0.9]
+        runs = [run("random", seed, curve[: labels // 10]) for seed in range(8)]
+        return Outcome.of(setting(), [*runs, *(run("margin", seed, late) for seed in range(8))])
+
+    assert not up_to(30).recommendation.thin  # 20 of 40
+    narrow = up_to(20).recommendation
+    assert narrow.thin
+    assert narrow.strategy == "margin"
+    assert narrow.sentence.endswith(
+        "; the evidence is thin: only 10 to 20 labels are compared, since not all runs cover the whole of 10 "
+        "to 50."
+    )
+    assert not Outcome.of(setting(), realistic(12, 1)).span.narrow
+
+
+def without_model(of: Run, rounds: int) -> Run:
+    """The same run, its first rounds without a model."""
+    return of.model_copy(
+        update={"points": tuple(p.model_copy(update={"model": i >= rounds}) for i, p in enumerate(of.points))}
+    )
+
+
+def test_rounds_without_a_model_are_told_and_their_time_does_not_count() -> None:
+    slow = {"train": 0.0, "score": 0.0, "select": 9.0}
+    runs = flat({"random": [0.5, 0.6], "margin": [0.6, 0.7]})
+    late = without_model(runs[0], 2)
+    points = tuple(p if p.model else p.model_copy(update={"seconds": slow}) for p in late.points)
+    late = late.model_copy(update={"points": points})
+    outcome = Outcome.of(setting(), [late, *runs[1:3], without_model(runs[3], 1)])
+    assert outcome.notices[-1] == (
+        "2 of 4 runs had labels of one class alone at first, with up to 20 labels: until there is a model, "
+        "that class for every row is what is measured."
+    )
+    assert outcome.seconds["random"]["round"] == 1.0
+    assert outcome.curves.labels.tolist() == [10, 20, 30]
+
+
 def test_seconds_are_medians_of_what_was_measured() -> None:
     def timed(seed: int, *seconds: dict[str, float]) -> Run:
         points = [Point(labels=i, metrics={"accuracy": 0.5}, seconds=s) for i, s in enumerate(seconds)]
@@ -81,12 +120,13 @@ def test_every_point_reads_back_the_same() -> None:
 
 def test_what_a_point_lacks_is_empty_and_commas_are_quoted() -> None:
     points = (
-        Point(labels=1, metrics={"accuracy": 0.5}, recall={'a,"b"': None}),
+        Point(labels=1, model=False, metrics={"accuracy": 0.5}, recall={'a,"b"': None}),
         Point(labels=2, metrics={"accuracy": 0.5, "log_loss": 0.25}, seconds={"select": 1.5}),
     )
     written = points_csv([Run(strategy="x, y\nz", seed=0, points=points)])
     head, first, second = csv.reader(StringIO(written))
     assert head[3:] == [
+        "model",
         "accuracy",
         "log_loss",
         'recall a,"b"',
@@ -94,8 +134,8 @@ def test_what_a_point_lacks_is_empty_and_commas_are_quoted() -> None:
         "seconds score",
         "seconds select",
     ]
-    assert first == ["x, y\nz", "0", "1", "0.5", "", "", "", "", ""]
-    assert second == ["x, y\nz", "0", "2", "0.5", "0.25", "", "", "", "1.5"]
+    assert first == ["x, y\nz", "0", "1", "no", "0.5", "", "", "", "", ""]
+    assert second == ["x, y\nz", "0", "2", "yes", "0.5", "0.25", "", "", "", "1.5"]
 
 
 def test_markdown_holds_the_sentence_and_a_table() -> None:

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lamplighter.arrays import F64
 from lamplighter.backtest import reaching
+from lamplighter.backtest.evidence import needed, saved
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.reaching import first_reached, reach
 from lamplighter.report.curves import Curve, Point, labels_to_reach
@@ -107,6 +108,24 @@ def test_what_never_gets_there_has_no_saving() -> None:
     assert (found.needed_low, found.needed_high, found.saved_low, found.saved_high) == (None,) * 4
     assert found.reached == 0.0
     assert found.control_needed == 40.0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "bounds", "words"),
+    [
+        ([0.5, 0.6, 0.7], [0.1, 0.2, 0.5], (True, False), ("at most 10", "at least 30 (75%)")),
+        ([0.1, 0.2, 0.5], [0.5, 0.6, 0.5], (False, True), ("40", "at most -30 (-300%)")),
+        ([0.5, 0.6, 0.7], [0.5, 0.6, 0.5], (True, True), ("at most 10", "0 (0%)")),
+        ([0.1, 0.5, 0.7], [0.1, 0.2, 0.5], (False, False), ("20", "20 (50%)")),
+    ],
+)
+def test_a_curve_that_begins_high_enough_gives_a_bound(
+    ours: list[float], theirs: list[float], bounds: tuple[bool, bool], words: tuple[str, str]
+) -> None:
+    for seeds in (1, 3):
+        found = reach(LABELS, np.tile(ours, (seeds, 1)), np.tile(theirs, (seeds, 1)))
+        assert (found.at_start, found.control_at_start) == bounds
+        assert (needed(found), saved(found)) == words
 
 
 def test_what_gets_there_in_some_resamples_has_an_open_interval() -> None:

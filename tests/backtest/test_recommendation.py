@@ -87,6 +87,22 @@ def test_a_winner_that_ends_below_random_says_so() -> None:
     assert late.sentence.endswith("; it does not reach random's final accuracy of 0.800.")
 
 
+def test_a_goal_met_at_the_first_point_is_a_bound() -> None:
+    def told(random: list[float]) -> str:
+        curves = {"random": random, "margin": [0.8, 0.85, 0.9]}
+        runs = [
+            Run(strategy=name, seed=seed, points=points([10, 20, 30], values))
+            for name, values in curves.items()
+            for seed in range(8)
+        ]
+        return Outcome.of(setting(), runs).recommendation.sentence
+
+    assert told([0.5, 0.6, 0.7]).endswith(
+        "with at most 10 labels instead of 30 (at least 20 or 67% fewer, 95% interval 20 to 20, worth 2.00)."
+    )
+    assert told([0.7, 0.6, 0.7]).endswith("with at most 10 labels, as random itself does.")
+
+
 def test_a_default_as_good_as_the_best_stays_if_it_is_the_faster() -> None:
     heights = {"random": raised(0), "margin": raised(0.0395, MIXED), "badge": raised(0.04)}
     found = advice(heights, random=0.1, margin=0.8, badge=2.1)

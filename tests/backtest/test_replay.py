@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -126,6 +127,38 @@ def test_runs_of_one_seed_start_alike_whatever_the_strategy(tmp_path: Path) -> N
         run = replay(Replay(real, cold, pool, test, 3, 60), name, StrategyPicker(STRATEGIES.build(name)))
         first.append(run.points[0].model_dump(exclude={"seconds"}))
     assert first[0] == first[1]
+
+
+class InOrder(StrategyPicker):
+    """Picks rows in the order of the pool."""
+
+    def pick(self, moment: Moment) -> Any:
+        """Pick."""
+        return np.flatnonzero(~moment.asked)[: moment.k], ()
+
+
+def test_before_there_is_a_model_the_one_class_known_is_measured(tmp_path: Path) -> None:
+    real = campaign(tmp_path)
+    pool, test = rows(100), rows(80, 6, 0)
+    pool = replace(pool, label=np.where(np.arange(100) < 50, 1, pool.label).astype(np.int32))
+    picker = InOrder(STRATEGIES.build("random"))
+    run = replay(Replay(real, picker, pool, test, 3, 100), "in order", picker)
+    assert [(p.labels, p.model) for p in run.points] == [
+        (20, False),
+        (40, False),
+        (60, True),
+        (80, True),
+        (100, True),
+    ]
+    share = float((test.label == 1).mean())
+    first, second = run.points[:2]
+    assert (first.metrics, first.recall) == (second.metrics, second.recall)
+    assert first.recall == {name: float(c == 1) for c, name in enumerate(CLASSES)}
+    assert first.metrics["accuracy"] == share
+    assert first.metrics["balanced_accuracy"] == pytest.approx(1 / len(CLASSES))
+    assert first.metrics["macro_f1"] == pytest.approx(2 * share / (1 + share) / len(CLASSES))
+    assert first.metrics["log_loss"] == pytest.approx(-(1 - share) * np.log(np.finfo(np.float32).eps))
+    assert set(first.seconds) >= {"train"}
 
 
 def test_a_committee_is_fitted_only_for_who_reads_one() -> None:

@@ -230,12 +230,16 @@ def test_a_split_that_leaves_one_class_to_choose_from(folder: Path) -> None:
         make_plan(driver_of(folder), request(folder, seeds=20))
 
 
-def test_runs_that_meet_one_class_alone_are_left_out_and_named(folder: Path) -> None:
+def test_runs_that_meet_one_class_alone_are_compared_and_named(folder: Path) -> None:
     relabel(folder, ["pear"] * 196 + ["plum"] * 4)
     found = backtest(driver_of(folder, cold_start="random"), request(folder, seeds=6, rounds=2))
-    without = [run for run in found.runs if not run.points]
+    without = [run for run in found.runs if not run.points[-1].model]
     assert 0 < len(without) < 12
-    assert found.outcome.setting.facts["runs without a model"].startswith(f"{len(without)}, not compared")
+    assert found.outcome.setting.facts["runs without a model"].startswith(f"{len(without)}: they met one")
+    assert (len(found.outcome.runs.seeds), found.outcome.runs.left_out) == (6, 0)
+    assert found.outcome.curves.labels.tolist() == [20, 40]
+    late = sum(not run.points[0].model for run in found.runs)
+    assert any(n.startswith(f"{late} of 12 runs had labels of one class") for n in found.outcome.notices)
     with pytest.raises(LabelError, match="no run met rows of two classes among its 40 labels"):
         _ = Backtest(found.plan, without, 0).outcome
 

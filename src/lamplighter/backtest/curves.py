@@ -14,6 +14,45 @@ from lamplighter.errors import ConfigError
 
 
 @dataclass(frozen=True)
+class Span:
+    """The range of labels in which runs are compared, beside what they cover.
+
+    Attributes
+    ----------
+    low, high
+        What all of them cover.
+    first, last
+        What any of them covers.
+    longest
+        Labels from begin to end of the longest run.
+    """
+
+    low: int
+    high: int
+    first: int
+    last: int
+    longest: int
+
+    @classmethod
+    def of(cls, runs: PairedRuns) -> Span:
+        """Give the span of some runs; `high` < `low` where they have no common range."""
+        begins = [run.points[0].labels for run in runs.compared]
+        ends = [run.points[-1].labels for run in runs.compared]
+        longest = max(end - begin for begin, end in zip(begins, ends, strict=True))
+        return cls(max(begins), min(ends), min(begins), max(ends), longest)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all runs cover the same."""
+        return (self.low, self.high) == (self.first, self.last)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether less than half of the longest run is compared."""
+        return 2 * (self.high - self.low) < self.longest
+
+
+@dataclass(frozen=True)
 class Curves:
     """One number of every run, by labels.
 

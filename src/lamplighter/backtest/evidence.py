@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lamplighter.backtest.comparison import Quantity, Test
+from lamplighter.backtest.curves import Span
 from lamplighter.backtest.means import Mean, standard_error
 from lamplighter.backtest.reaching import Reach
-from lamplighter.report.text import decimal, shorten
+from lamplighter.report.text import count, decimal, money, shorten
 
 #: A strategy is called faster when it takes less than this share of the other's time.
 FASTER = 0.8
@@ -33,6 +34,8 @@ class Evidence:
         Mean of the metric at the end, by strategy.
     seconds
         Median of a round, by strategy.
+    span
+        Where the runs are compared.
     """
 
     metric: str
@@ -43,6 +46,7 @@ class Evidence:
     reaches: Mapping[str, Reach]
     final: Mapping[str, Mean | None]
     seconds: Mapping[str, float | None]
+    span: Span
 
     @property
     def seeds(self) -> int:
@@ -131,6 +135,33 @@ def height(mean: Mean | None) -> str:
     if mean is None or mean.error is None:
         return decimal(mean.value if mean else None)
     return f"{decimal(mean.value)} ± {decimal(mean.error)}"
+
+
+def needed(reach: Reach) -> str:
+    """Give the labels a strategy needs."""
+    if reach.needed is None:
+        return "not reached"
+    return f"{'at most ' if reach.at_start else ''}{count(reach.needed)}"
+
+
+def control_needed(reach: Reach) -> str:
+    """Give the labels the control needs."""
+    return f"{'at most ' if reach.control_at_start else ''}{count(reach.control_needed)}"
+
+
+def bound(reach: Reach) -> str:
+    """Give what stands before a saving: whether it is a bound, because a curve begins high enough."""
+    if reach.at_start == reach.control_at_start:
+        return ""
+    return "at least " if reach.at_start else "at most "
+
+
+def saved(reach: Reach) -> str:
+    """Give the labels saved, their share, and what they are worth; a dash if it never got there."""
+    if reach.saved is None or reach.share is None:
+        return "–"
+    worth = "" if reach.money is None else f", {money(reach.money)}"
+    return f"{bound(reach)}{count(reach.saved)} ({reach.share:.0%}{worth})"
 
 
 def seeds(number: int) -> str:

@@ -10,7 +10,7 @@ from statistics import median
 
 from lamplighter.arrays import F64
 from lamplighter.backtest.comparison import DECIMALS, LEVEL, Quantity, seeds_needed, smallest_corrected
-from lamplighter.backtest.curves import Curves, curves
+from lamplighter.backtest.curves import Curves, Span, curves
 from lamplighter.backtest.evidence import Evidence, seeds
 from lamplighter.backtest.means import SHARE, Bounds, Mean
 from lamplighter.backtest.notices import gathered
@@ -60,6 +60,11 @@ class Outcome:
         """The metric of every run on the common grid of labels."""
         metric = self.setting.metric
         return curves(self.runs, lambda point: point.metrics[metric])
+
+    @cached_property
+    def span(self) -> Span:
+        """Where the runs are compared."""
+        return Span.of(self.runs)
 
     @cached_property
     def area(self) -> Quantity:
@@ -117,8 +122,8 @@ class Outcome:
     def seconds(self) -> Mapping[str, Mapping[str, float | None]]:
         """Median CPU seconds of each step, and of those together ("round"), by strategy.
 
-        Medians over all rounds of all compared runs that have the step; a round counts as a whole
-        if it has all steps.
+        Medians over all rounds of all compared runs that had a model and have the step; a round counts
+        as a whole if it has all steps.
         """
         return {name: _seconds(row) for name, row in zip(self.strategies, self.runs.table, strict=True)}
 
@@ -147,6 +152,7 @@ class Outcome:
                 reaches=self.reaches,
                 final=self.final.means,
                 seconds={name: took["round"] for name, took in self.seconds.items()},
+                span=self.span,
             )
         )
 
@@ -156,6 +162,7 @@ class Outcome:
         return [
             *self._about_evidence(),
             *self._about_range(),
+            *self._about_models(),
             *gathered(self.runs.compared, len(self.runs.seeds)),
         ]
 
@@ -180,14 +187,23 @@ class Outcome:
         ]
 
     def _about_range(self) -> list[str]:
-        first = min(run.points[0].labels for run in self.runs.compared)
-        last = max(run.points[-1].labels for run in self.runs.compared)
-        low, high = self.curves.labels[0], self.curves.labels[-1]
-        if (first, last) == (low, high):
+        span = self.span
+        if span.whole:
             return []
         return [
-            f"Compared from {low:,.0f} to {high:,.0f} labels, the range that all runs cover; "
-            f"some go from {first:,} or to {last:,}."
+            f"Compared from {span.low:,} to {span.high:,} labels, the range that all runs cover; "
+            f"some go from {span.first:,} or to {span.last:,}."
+        ]
+
+    def _about_models(self) -> list[str]:
+        runs = self.runs.compared
+        late = [point.labels for run in runs for point in run.points if not point.model]
+        if not late:
+            return []
+        begun = sum(not run.points[0].model for run in runs)
+        return [
+            f"{begun:,} of {len(runs):,} runs had labels of one class alone at first, with up to "
+            f"{max(late):,} labels: until there is a model, that class for every row is what is measured."
         ]
 
 
@@ -197,7 +213,7 @@ def _value(mean: Mean | None) -> float:
 
 
 def _seconds(runs: Sequence[Run]) -> dict[str, float | None]:
-    taken = [point.seconds for run in runs for point in run.points]
+    taken = [point.seconds for run in runs for point in run.points if point.model]
     steps = {step: _median([t[step] for t in taken if step in t]) for step in TIMED}
     whole = [sum(t[step] for step in TIMED) for t in taken if all(step in t for step in TIMED)]
     return {**steps, "round": _median(whole)}

@@ -132,7 +132,8 @@ class Plan:
         campaign = self.campaign
         own = campaign.strategy
         return {
-            "format": 1,
+            # 2: rounds without a model have a point, shares are float64, warm starts are replayed.
+            "format": 2,
             "campaign": campaign.model_dump(mode="json", exclude=_ASIDE),
             "vector": isinstance(campaign.pool.features, str),
             # Without parameters its name says it all.

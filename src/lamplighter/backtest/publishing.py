@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamplighter.backtest.evidence import height
+from lamplighter.backtest.evidence import bound, height, needed
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.report import render
 from lamplighter.backtest.rows import StrategyRow, strategies
 from lamplighter.backtest.running import Backtest
-from lamplighter.backtest.summary import needed, points_csv, summary
+from lamplighter.backtest.summary import points_csv, summary
 from lamplighter.errors import ConfigError
 from lamplighter.progress import Progress, tell
 from lamplighter.report.text import decimal, duration, shorten
@@ -115,6 +115,6 @@ def _row(row: StrategyRow, control: str | None) -> dict[str, Any]:
         found["p"] = f"{row.against.corrected:.2g}" if row.against else None
         found["labels"] = needed(row.reach) if row.reach else None
         share = row.reach.share if row.against and row.reach else None
-        found["saved"] = None if share is None else f"{share:.0%}"
+        found["saved"] = None if share is None or row.reach is None else f"{bound(row.reach)}{share:.0%}"
     took = row.seconds["round"]
     return {**found, "a round": None if took is None else duration(took)}

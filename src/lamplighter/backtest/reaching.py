@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Reach:
         95% interval of the saving; an end is None where it has no limit.
     reached
         Share of the resamples that got there; None with one seed.
+    at_start, control_at_start
+        Whether the curve begins high enough, so that `needed` or `control_needed` is an upper bound.
     """
 
     needed: float | None
@@ -42,6 +44,8 @@ class Reach:
     saved_high: float | None = None
     reached: float | None = None
     cost_per_label: float | None = None
+    at_start: bool = False
+    control_at_start: bool = False
 
     @property
     def saved(self) -> float | None:
@@ -115,19 +119,26 @@ def reach(labels: F64, heights: F64, control: F64, cost_per_label: float | None 
     ours, theirs = heights.mean(axis=0), control.mean(axis=0)
     needed = float(first_reached(labels, ours, theirs[-1]))
     control_needed = float(first_reached(labels, theirs, theirs[-1]))
-    found = _finite(needed)
+    found = Reach(
+        _finite(needed),
+        control_needed,
+        cost_per_label=cost_per_label,
+        at_start=needed == float(labels[0]),
+        control_at_start=control_needed == float(labels[0]),
+    )
     if len(heights) < 2:
-        return Reach(found, control_needed, cost_per_label=cost_per_label)
+        return found
     drawn = [_pair(labels, w @ heights, w @ control) for w in _weights(len(heights), heights.size)]
     every = np.concatenate([pair[0] for pair in drawn])
     saved = np.concatenate([pair[1] for pair in drawn]) - every
-    return Reach(
+    (needed_low, needed_high), (saved_low, saved_high) = _interval(every), _interval(saved)
+    return replace(
         found,
-        control_needed,
-        *_interval(every),
-        *_interval(saved),
+        needed_low=needed_low,
+        needed_high=needed_high,
+        saved_low=saved_low,
+        saved_high=saved_high,
         reached=float(np.isfinite(every).mean()),
-        cost_per_label=cost_per_label,
     )
 
 

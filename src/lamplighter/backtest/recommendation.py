@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamplighter.backtest.comparison import LEVEL, seeds_needed, smallest_corrected
-from lamplighter.backtest.evidence import Evidence, chance, height, listed, named, plain, seeds
+from lamplighter.backtest.evidence import (
+    Evidence,
+    bound,
+    chance,
+    control_needed,
+    height,
+    listed,
+    named,
+    needed,
+    plain,
+    seeds,
+)
 from lamplighter.backtest.means import standard_error
 from lamplighter.report.text import count, decimal, duration, money
 
@@ -39,7 +50,22 @@ def recommend(evidence: Evidence) -> Recommendation:
     campaign's own strategy is within a standard error of it, the faster of the two, and its own
     where the times are close. If none beats the control, the cheapest of those that are not worse.
     If no test could have been significant, the faster of the best and the campaign's own, for now.
+    Whatever is said is thin if less than half of the longest run is compared.
     """
+    found = _advice(evidence)
+    return _narrow(evidence, found) if evidence.span.narrow else found
+
+
+def _narrow(e: Evidence, found: Recommendation) -> Recommendation:
+    span = e.span
+    why = (
+        f"; the evidence is thin: only {span.low:,} to {span.high:,} labels are compared, since not all runs "
+        f"cover the whole of {span.first:,} to {span.last:,}."
+    )
+    return replace(found, sentence=found.sentence.removesuffix(".") + why, thin=True)
+
+
+def _advice(evidence: Evidence) -> Recommendation:
     if len(evidence.ranked) == 1:
         return _alone(evidence)
     if smallest_corrected(evidence.seeds, evidence.tests) >= LEVEL:
@@ -158,9 +184,11 @@ def _saving(e: Evidence, pick: str) -> str:
     goal = f"{control}'s final {plain(e.metric)} of {decimal(final.value if final else None)}"
     if reach.needed is None or reach.saved is None or reach.share is None:
         return f"it does not reach {goal}"
-    needs = f"it reaches {goal} with {count(reach.needed)} labels"
+    needs = f"it reaches {goal} with {needed(reach)} labels"
+    if reach.at_start and reach.control_at_start:
+        return f"{needs}, as {control} itself does"
     if reach.saved < 0.5:
-        return f"{needs}, no fewer than the {count(reach.control_needed)} of {control}"
+        return f"{needs}, no fewer than the {control_needed(reach)} of {control}"
     between = (
         ""
         if reach.saved_low is None or reach.saved_high is None
@@ -168,7 +196,8 @@ def _saving(e: Evidence, pick: str) -> str:
     )
     worth = "" if reach.money is None else f", worth {money(reach.money)}"
     return (
-        f"{needs} instead of {count(reach.control_needed)} ({count(reach.saved)} or {reach.share:.0%} fewer"
+        f"{needs} instead of {count(reach.control_needed)} ({bound(reach)}{count(reach.saved)} or "
+        f"{reach.share:.0%} fewer"
         f"{between}{worth})"
     )
 

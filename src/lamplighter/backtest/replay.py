@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lamplighter import evaluation, learner
+from lamplighter.arrays import F32
 from lamplighter.backtest.picking import LabelledRows, Moment, Picker
 from lamplighter.backtest.runs import Point, Run
 from lamplighter.errors import TooFewClasses
@@ -53,6 +54,8 @@ class Replay:
 
 def replay(task: Replay, name: str, picker: Picker, *, seed: int | None = None) -> Run:
     """Run rounds until the labels are spent, every model measured on the test rows.
+
+    Before there is a model, the one class among the labels is measured: see Point.
 
     Parameters
     ----------
@@ -100,8 +103,8 @@ class _Replayed:
         rows, self.seconds = self.task.pool.take(np.flatnonzero(self.asked)), {}
         with self._timed("train"):
             model, members = self._train(rows)
-        if model is not None:
-            self._measure(model, len(rows))
+        if len(rows):
+            self._measure(model, rows)
         self.done = len(rows) >= self.task.labels or bool(self.asked.all())
         if not self.done:
             self._pick(model, members)
@@ -126,10 +129,15 @@ class _Replayed:
         found = fit_committee(campaign.committee, model, rows.x, rows.label, seed=task.seed, round=self.round)
         return model, found.members
 
-    def _measure(self, model: Model, labels: int) -> None:
-        test = self.task.test
-        metrics, recall = evaluation.measure(test.label, model.predict_proba(test.x), model.classes)
-        self.points.append(Point(labels=labels, metrics=metrics, recall=recall, seconds=dict(self.seconds)))
+    def _measure(self, model: Model | None, rows: LabelledRows) -> None:
+        test, classes = self.task.test, self.task.campaign.classes
+        proba = _usual(rows, len(classes), len(test)) if model is None else model.predict_proba(test.x)
+        metrics, recall = evaluation.measure(test.label, proba, classes)
+        there = model is not None
+        point = Point(
+            labels=len(rows), model=there, metrics=metrics, recall=recall, seconds=dict(self.seconds)
+        )
+        self.points.append(point)
 
     def _pick(self, model: Model | None, members: tuple[Model, ...]) -> None:
         task = self.task
@@ -152,3 +160,10 @@ class _Replayed:
         started = time.thread_time()
         yield
         self.seconds[step] = time.thread_time() - started
+
+
+def _usual(rows: LabelledRows, classes: int, count: int) -> F32:
+    """Give the most frequent class of some labels the probability 1, for so many rows."""
+    proba = np.zeros((count, classes), np.float32)
+    proba[:, np.bincount(rows.label).argmax()] = 1
+    return proba

@@ -9,10 +9,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Te
 from markupsafe import Markup
 
 from lamplighter.backtest import rows
-from lamplighter.backtest.evidence import chance, height, plain
+from lamplighter.backtest.evidence import bound, chance, height, needed, plain
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.pictures import pictures
-from lamplighter.backtest.summary import needed, saved
 from lamplighter.report import text
 
 #: Tables longer than this fold away.
@@ -97,7 +96,7 @@ def _template() -> Template:
     )
     for name in ("count", "decimal", "percent", "money", "shorten"):
         environment.filters[name] = getattr(text, name)
-    for function in (chance, height, needed, saved):
+    for function in (bound, chance, height, needed):
         environment.filters[function.__name__] = function
     environment.filters["duration"] = _duration
     return environment.get_template("backtest.html.j2")

@@ -53,13 +53,13 @@ class Backtest:
     @cached_property
     def outcome(self) -> Outcome:
         """What the runs add up to; raises LabelError if none of them got as far as a model."""
-        usable = [run for run in self.runs if run.points]
-        if not usable:
+        without = [run for run in self.runs if not run.points[-1].model]
+        if len(without) == len(self.runs):
             raise LabelError(
                 f"no run met rows of two classes among its {self.plan.labels:,} labels, so no model was "
                 "made; give more labels per run, or more labels of the rare classes"
             )
-        return Outcome.of(setting(self.plan, len(self.runs) - len(usable)), usable)
+        return Outcome.of(setting(self.plan, len(without)), self.runs)
 
 
 def backtest(driver: Driver, request: Request) -> Backtest:
@@ -196,5 +196,5 @@ def _facts(plan: Plan, without_model: int) -> Mapping[str, str]:
     if plan.gathered.notices:
         found[LEFT_OUT] = "; ".join(plan.gathered.notices)
     if without_model:
-        found[WITHOUT_MODEL] = f"{without_model:,}, not compared: they met one class alone"
+        found[WITHOUT_MODEL] = f"{without_model:,}: they met one class alone, to the end"
     return found

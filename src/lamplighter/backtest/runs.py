@@ -19,9 +19,14 @@ TIMED = ("train", "score", "select")
 
 
 class Point(Record):
-    """One round of a run: how good the model was that so many labels made."""
+    """One round of a run: how good the model was that so many labels made.
+
+    As long as all labels are of one class there is no model, and what is measured is all that is known:
+    that class for every row, with probability 1. So every run has a point from its start set on.
+    """
 
     labels: int = Field(ge=0)  #: training labels when the model was fitted, the start set included
+    model: bool = True  #: False: no model yet, measured is the class of all labels
     metrics: Mapping[str, float]  #: on the test rows
     recall: Mapping[str, float | None] = Field(default_factory=dict)  #: None: no test row of the class
     seconds: Mapping[str, float] = Field(default_factory=dict)  #: CPU time of the thread by step, of TIMED
@@ -30,7 +35,7 @@ class Point(Record):
 class Run(Record):
     """One replay. Runs of equal seed have the same split and the same start set."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2  #: of format 1, rounds without a model had left no point
     strategy: str  #: as it is shown
     seed: int
     points: tuple[Point, ...]

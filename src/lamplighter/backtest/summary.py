@@ -11,11 +11,11 @@ from math import isfinite
 from typing import Any
 
 from lamplighter.backtest.comparison import Quantity, Test
-from lamplighter.backtest.evidence import chance, height, plain
+from lamplighter.backtest.evidence import chance, height, needed, plain, saved
 from lamplighter.backtest.outcome import Outcome
 from lamplighter.backtest.reaching import Reach
 from lamplighter.backtest.runs import TIMED, Run
-from lamplighter.report.text import count, decimal, duration, money, shorten
+from lamplighter.report.text import decimal, duration, shorten
 
 FORMAT = 1
 _MARKUP = re.compile(r"([\\`*\[\]<>|&#~!])")
@@ -79,6 +79,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
 def points_csv(runs: Sequence[Run]) -> str:
     """Give every point of every run, one a line: strategy, seed, labels, and all that was measured.
 
+    `model` is "no" where there was none yet, and one class for every row was measured: see Point.
     Columns of recall and of seconds carry that word before their name; what a run does not have is
     empty. Numbers are written so that they read back the same.
     """
@@ -89,12 +90,13 @@ def points_csv(runs: Sequence[Run]) -> str:
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = [*metrics, *(f"recall {name}" for name in classes), *(f"seconds {step}" for step in steps)]
-    writer.writerow(["strategy", "seed", "labels", *names])
+    writer.writerow(["strategy", "seed", "labels", "model", *names])
     for run in runs:
         for point in run.points:
             cells = [*_cells(point.metrics, metrics), *_cells(point.recall, classes)]
             cells += _cells(point.seconds, steps)
-            writer.writerow([run.strategy, run.seed, point.labels, *cells])
+            model = "yes" if point.model else "no"
+            writer.writerow([run.strategy, run.seed, point.labels, model, *cells])
     return file.getvalue()
 
 
@@ -137,19 +139,6 @@ def _against_control(outcome: Outcome) -> dict[str, Callable[[str], str]]:
 
 def _verdict(test: Test) -> str:
     return f"{test.difference:+.4f}, {chance(test)}"
-
-
-def needed(reach: Reach) -> str:
-    """Give the labels a strategy needs."""
-    return "not reached" if reach.needed is None else count(reach.needed)
-
-
-def saved(reach: Reach) -> str:
-    """Give the labels saved, their share, and what they are worth; a dash if it never got there."""
-    if reach.saved is None or reach.share is None:
-        return "–"
-    worth = "" if reach.money is None else f", {money(reach.money)}"
-    return f"{count(reach.saved)} ({reach.share:.0%}{worth})"
 
 
 def escaped(text: str) -> str:
