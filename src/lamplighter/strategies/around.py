@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lamplighter.arrays import F32
-from lamplighter.strategies.base import Block, Context, Output, Ranked, Strategy
+from lamplighter.strategies.base import Block, Choice, Context, Output, Ranked, Shortlist, Strategy
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,7 @@ class Around(Strategy):
     def rank(self, block: Block) -> tuple[Ranked, ...]:
         """Rank as the inner strategy does."""
         return self.inner.rank(block)
+
+    def retold(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
+        """Let the inner strategy count anew."""
+        return self.inner.retold(shortlist, choice, context)

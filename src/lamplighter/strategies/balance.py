@@ -23,6 +23,9 @@ from lamplighter.strategies.base import (
 from lamplighter.strategies.parts import Part, count, joined
 from lamplighter.strategies.rare import check_names, class_numbers, predicted, without_label
 
+#: How a quota that is not met is told.
+_ASKED = "balance asked for"
+
 
 @dataclass(frozen=True)
 class Balanced(Around):
@@ -88,24 +91,52 @@ class Balanced(Around):
         """
         own = count(self.inner.lanes(context.at_scan()))
         every, rare = Part.of(shortlist, 0, own), Part.of(shortlist, own, own)
-        is_rare = np.isin(predicted(shortlist.proba), class_numbers(self.rare, context.classes))
-        asked = ceil(round(self.share * context.k, 9))  # 0.1 * 30 is a little more than 3
+        asked = min(self._asked(context) - self._already(context), context.k)
         choice = every.choose(self.inner, context, context.k)
-        if np.count_nonzero(is_rare[choice.positions]) < asked and len(choice.positions) == context.k:
+        if (
+            self._rare(shortlist.take(choice.positions), context) < asked
+            and len(choice.positions) == context.k
+        ):
             quota = rare.choose(self.inner, context, asked)
             left = context.k - len(quota.positions)
             rest = every.without(quota.positions).choose(self.inner, context, left)
             choice = joined({"quota": quota, "rest": rest})
-        found = int(np.count_nonzero(is_rare[choice.positions]))
-        facts = {**choice.facts, "rare_rows": found, "rare_rows_asked": asked}
-        return replace(choice, facts=facts, notices=(*self._short(context, found, asked), *choice.notices))
+        return self._counted(shortlist, choice, context)
 
-    def _short(self, context: Context, found: int, asked: int) -> tuple[str, ...]:
-        if found >= asked:
-            return ()
-        names = " or ".join(self.rare)
-        told = f"balance asked for {asked} rows predicted as {names}; the pool had {found}"
-        return (told, *without_label(context, class_numbers(self.rare, context.classes)))
+    def retold(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
+        """Count the rare rows of a batch that was made in several choices."""
+        return self._counted(shortlist, super().retold(shortlist, choice, context), context)
+
+    def _asked(self, context: Context) -> int:
+        rows = context.k + (len(context.begun) if context.begun else 0)
+        return ceil(round(self.share * rows, 9))  # 0.1 * 30 is a little more than 3
+
+    def _already(self, context: Context) -> int:
+        return self._rare(context.begun, context) if context.begun else 0
+
+    def _rare(self, rows: Shortlist, context: Context) -> int:
+        if not len(rows):
+            return 0
+        numbers = class_numbers(self.rare, context.classes)
+        return int(np.count_nonzero(np.isin(predicted(rows.proba), numbers)))
+
+    def _counted(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
+        asked = self._asked(context)
+        found = self._rare(shortlist.take(choice.positions), context) + self._already(context)
+        facts = {**choice.facts, "rare_rows": found, "rare_rows_asked": asked}
+        others = [told for told in choice.notices if not told.startswith(_ASKED)]
+        if found >= asked and len(others) == len(choice.notices):
+            return replace(choice, facts=facts)
+        unseen = without_label(context, class_numbers(self.rare, context.classes))
+        others = [told for told in others if told not in unseen]
+        own = (self._short(context, found, asked), *unseen) if found < asked else ()
+        return replace(choice, facts=facts, notices=(*own, *others))
+
+    def _short(self, context: Context, found: int, asked: int) -> str:
+        told = f"{_ASKED} {asked} rows predicted as {' or '.join(self.rare)}"
+        if context.begun is None:
+            return f"{told}; the pool had {found}"
+        return f"{told}; the scan's lists had no more than {found} that are not near-duplicates"
 
 
 def _without(score: F32, rows: Bools) -> F32:

@@ -241,6 +241,13 @@ class Strategy(ABC):
         """Pick min(context.k, rows) distinct rows of the shortlist, most wanted first."""
         return Choice(np.arange(min(context.k, len(shortlist)), dtype=np.int64))
 
+    def retold(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
+        """Give a batch that was made in several choices with counts and notices that hold for all of it.
+
+        Its facts and notices are those of the first choice; by default they stay.
+        """
+        return choice
+
 
 def require(condition: bool, message: str | Callable[[], str]) -> None:
     """Raise ConfigError with `message` unless the condition holds; for `__post_init__`."""

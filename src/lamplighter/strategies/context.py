@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from lamplighter import rng
 from lamplighter.arrays import F32, F64, I32
+
+if TYPE_CHECKING:
+    from lamplighter.strategies.base import Shortlist
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,6 +71,9 @@ class Context:
     embedding
         Whether the features are one vector with a geometry of its own; False for columns of a table,
         each with its unit.
+    begun
+        Rows that are in the batch already, beside which k more are wanted; the shortlist is then without
+        near-duplicates. None where it is whole.
     load
         Gives the features (l, D) float32 and labels (l,) int32 of the labelled rows; None for none.
     survey
@@ -83,6 +89,7 @@ class Context:
     classes: tuple[str, ...]
     embedding: bool = True
     scanned: int | None = None
+    begun: Shortlist | None = None
     load: Callable[[], tuple[F32, I32]] | None = None
     survey: Survey | None = None
     workers: Workers | None = None

@@ -49,9 +49,9 @@ class Distinct(Around):
     it chooses from those. The scan's lists are longer to make up for what is skipped: each lane by 3k rows,
     but by at least 4000, which its groups share. Where nothing is near, the batch is the inner strategy's
     own. Picks from different lists (of a mixture, or a quota) that are near each other are replaced: those
-    of shares and quotas stay. (Facts that the inner strategy records are then those of its first choice.)
-    Where the lists run out, since a row has hundreds of copies, the batch is filled with near-duplicates,
-    and the record says so.
+    of shares and quotas stay, and both are counted in the whole batch. (Other facts that the inner
+    strategy records are then those of its first choice.) Where the lists run out, since a row has hundreds
+    of copies, the batch is filled with near-duplicates, and the record says so.
 
     Rows that were sent to labelers and have no answer yet do not count as labelled.
 
@@ -139,7 +139,7 @@ class _Search:
     def result(self) -> Choice:
         """Fill up with near-duplicates, where nothing else is left, and give the batch."""
         filled = self._fill() if self.missing else NONE
-        whole = appended(self.parts)
+        whole = self._whole()
         rows, first = len(whole.positions), len(self.parts[0].positions) if self.parts else 0
         skipped = int(np.count_nonzero(self.skipped & ~self.picked))
         replaced = rows - first - len(filled)
@@ -147,6 +147,21 @@ class _Search:
         if replaced:
             facts["near_duplicates_replaced"] = replaced
         return replace(whole, facts=facts, notices=(*whole.notices, *self._told(filled, rows)))
+
+    def _whole(self) -> Choice:
+        """Put the parts together; what the first part says of itself holds for the whole no longer."""
+        filled = [part for part in self.parts if len(part.positions)]
+        whole = appended(filled or self.parts)
+        if len(filled) <= 1:
+            return whole
+        first = replace(whole, notices=filled[0].notices)
+        return self.inner.retold(self.shortlist, first, replace(self.context, begun=self._begun(())))
+
+    def _begun(self, parts: Sequence[Choice]) -> Shortlist | None:
+        """Give the rows that are picked already; None where nothing near was left out."""
+        if not parts and not self.skipped.any():
+            return None
+        return self.shortlist.take(np.concatenate([NONE, *(part.positions for part in parts)]))
 
     def _told(self, filled: I64, rows: int) -> tuple[str, ...]:
         """Say how many of the rows that filled the batch are near others, and why."""
@@ -185,7 +200,8 @@ class _Search:
     def _chosen(self, at: I64) -> Choice:
         if not len(at):
             return Choice(NONE)
-        context = replace(self.context, k=self.missing, scanned=self.context.at_scan().k)
+        known, begun = self.context, self._begun(self.parts)
+        context = replace(known, k=self.missing, scanned=known.at_scan().k, begun=begun)
         choice = self.inner.choose(self.shortlist.take(at), context)
         return replace(choice, positions=at[choice.positions])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -21,6 +21,9 @@ from lamplighter.strategies.base import (
     require,
 )
 from lamplighter.strategies.parts import NONE, Part, appended, count, joined
+
+#: How a share that is not filled is told, at its end.
+_SHARE = " rows of its share"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,27 @@ class Mix(Strategy):
             taken = np.concatenate([taken, more.positions])
         return self._told([last, *chosen], asked)
 
+    def retold(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
+        """Count who picked how many rows of a batch that was made in several choices."""
+        who = list(choice.columns.get("picked_by", ()))
+        rows = {name: who.count(name) for name in self._names}
+        facts = {f"{name}.rows": count for name, count in rows.items()}
+        # Those of a quota's parts go: what is counted is the whole.
+        ended = tuple(f".{fact}" for fact in facts)
+        kept = {key: fact for key, fact in choice.facts.items() if not f".{key}".endswith(ended)}
+        others = [told for told in choice.notices if not told.endswith(_SHARE)]
+        # Several choices round several times: a share is short where it lacks what it has at least.
+        least = [int(round(share * len(who), 9)) for share in self._sizes]
+        return replace(choice, facts=facts | kept, notices=(*_short(rows, least), *others))
+
+    @property
+    def _names(self) -> list[str]:
+        return distinct_names([self.name, *(part.name for part in self.shares)])
+
+    @property
+    def _sizes(self) -> tuple[float, ...]:
+        return 1 - sum(part.share for part in self.shares), *(part.share for part in self.shares)
+
     def _parts(self, shortlist: Shortlist, context: Context) -> list[Part]:
         """Give what each of them chooses from, by the numbers that its lists have had since the scan."""
         found, first = [], 0
@@ -142,16 +166,19 @@ class Mix(Strategy):
         return found
 
     def _told(self, chosen: Sequence[Choice], asked: Sequence[int]) -> Choice:
-        names = distinct_names([self.name, *(part.name for part in self.shares)])
-        parts, notices = {}, []
-        for name, choice, wanted in zip(names, chosen, asked, strict=True):
+        parts = {}
+        for name, choice in zip(self._names, chosen, strict=True):
             rows = len(choice.positions)
             columns = {"picked_by": np.full(rows, name), **choice.columns}
             parts[name] = replace(choice, columns=columns, facts={"rows": rows, **choice.facts})
-            if rows < wanted:
-                notices.append(f"{name} picked {rows} of the {wanted} rows of its share")
-        whole = joined(parts)
-        return replace(whole, notices=(*notices, *whole.notices))
+        whole, picked = joined(parts), {name: len(part.positions) for name, part in parts.items()}
+        return replace(whole, notices=(*_short(picked, asked), *whole.notices))
+
+
+def _short(rows: Mapping[str, int], asked: Sequence[int]) -> Iterator[str]:
+    for (name, picked), wanted in zip(rows.items(), asked, strict=True):
+        if picked < wanted:
+            yield f"{name} picked {picked} of the {wanted}{_SHARE}"
 
 
 def portions(shares: Sequence[float], k: int) -> list[int]:

@@ -50,7 +50,8 @@ class Part:
         """Let the strategy pick k rows; the positions are those in the whole."""
         if not k or not len(self.positions):
             return Choice(NONE)
-        choice = strategy.choose(self._shortlist(), replace(context, k=k, scanned=context.at_scan().k))
+        own = replace(context, k=k, scanned=context.at_scan().k, begun=None)
+        choice = strategy.choose(self._shortlist(), own)
         return replace(choice, positions=self.positions[choice.positions])
 
     def _shortlist(self) -> Shortlist:
