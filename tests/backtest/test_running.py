@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,16 +145,38 @@ def test_what_lies_in_the_store_and_that_the_campaign_is_let_be(folder: Path) ->
     found = backtest(driver, request(folder))
     publish(found, str(folder / "out" / "deep"))
     runs = [f"{item.strategy}-{item.seed}.json" for item in found.plan.items]
-    names = ["backtest.json", *runs, "points.csv", "report.html", "summary.json"]
+    outcome = ["points.csv", "report.html", "summary.json"]
+    names = ["backtest.json", *runs, *(f"margin+random-2-seeds/{name}" for name in outcome)]
     assert list(counting.list("")) == sorted(f"{found.plan.folder}/{name}" for name in names)
-    assert {path.name for path in (folder / "out" / "deep").iterdir()} == set(names) - {
-        "backtest.json",
-        *runs,
-    }
-    lines = counting.get(f"{found.plan.folder}/points.csv").decode().splitlines()
+    assert {path.name for path in (folder / "out" / "deep").iterdir()} == set(outcome)
+    lines = counting.get(f"{found.plan.outcome_folder}/points.csv").decode().splitlines()
     assert len(lines) == 1 + 4 * 3
     read = Run.model_validate_json(counting.get(f"{found.plan.folder}/{runs[0]}"))
     assert read == found.runs[0]
+
+
+def test_a_look_at_fewer_runs_leaves_the_fuller_report(folder: Path) -> None:
+    def report(**asked: Any) -> Path:
+        return Path(publish(backtest(driver_of(folder), request(folder, **asked))).report)
+
+    fuller = report(strategies=("margin", "entropy"))
+    before = fuller.read_bytes()
+    for asked in ({"strategies": ("margin",)}, {"strategies": ("margin", "entropy"), "seeds": 1}):
+        assert report(**asked).parent.parent == fuller.parent.parent  # the same runs
+        assert fuller.read_bytes() == before
+    assert "entropy" not in report(strategies=("margin",)).read_text("utf-8")
+    assert report(strategies=("entropy", "random", "margin")) == fuller
+    assert fuller.parent.name == "entropy+margin+random-2-seeds"
+
+
+def test_the_name_of_an_outcome_is_one_that_a_file_can_have(folder: Path) -> None:
+    plan = make_plan(driver_of(folder), request(folder))
+    picker = plan.pickers["margin"]
+    many = [{f"a/b {i}": picker for i in range(n)} for n in (1, 40, 41)]
+    one, more, most = (replace(plan, pickers=pickers).outcome_folder.split("/", 2)[2] for pickers in many)
+    assert one == "a%2Fb%200+random-2-seeds"
+    assert len(more) == len(most) == 120
+    assert more != most
 
 
 def test_progress_counts_what_was_there_before(folder: Path) -> None:

@@ -114,7 +114,7 @@ def test_no_secret_is_shown(
     said = call(capsys, path, *SHORT)
     assert "hidden-place" not in "".join(said)
     assert "report: ***/store/backtests/" in said[0]
-    (report,) = hidden.glob("store/backtests/*/report.html")
+    (report,) = hidden.glob("store/backtests/*/*/report.html")
     assert "hidden-place" not in report.read_text("utf-8")
 
 

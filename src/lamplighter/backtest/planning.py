@@ -9,6 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -26,6 +27,8 @@ CONTROL = "random"
 USUAL = ("margin", "badge")
 #: Batches of a run where nothing is said, as long as half of the rows stay unasked.
 ROUNDS = 20
+#: Letters of an outcome's name; file systems take 255.
+LONGEST_NAME = 120
 #: What of a campaign does not enter into a replay; the strategies are looked at one by one.
 _ASIDE = {
     "name",
@@ -149,6 +152,18 @@ class Plan:
         """The key prefix under which the runs lie in the store."""
         told = json.dumps(self.identity, sort_keys=True).encode()
         return f"backtests/{sha256(told).hexdigest()[:16]}"
+
+    @cached_property
+    def outcome_folder(self) -> str:
+        """The key prefix of what the runs add up to: one for each choice of strategies and seeds.
+
+        So a look at fewer of the runs does not replace the report of all.
+        """
+        others = sorted(quote(name, safe="") for name in self.pickers if name != CONTROL)
+        name = f"{'+'.join([*others, CONTROL])}-{self.request.seeds}-seeds"
+        if len(name) > LONGEST_NAME:
+            name = f"{name[: LONGEST_NAME - 17]}-{sha256(name.encode()).hexdigest()[:16]}"
+        return f"{self.folder}/{name}"
 
 
 def run_seed(campaign: Campaign, seed: int) -> int:

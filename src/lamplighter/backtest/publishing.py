@@ -41,12 +41,15 @@ class Published:
 
 
 def publish(backtest: Backtest, out: str | None = None) -> Published:
-    """Write report, points and summary beside the runs in the store.
+    """Write report, points and summary below the runs in the store.
+
+    They replace those of the same strategies and seeds, and no others.
 
     Parameters
     ----------
     out
-        A local folder that gets a copy of them, made where it is missing.
+        A local folder that gets a copy of them, made where it is missing; what has their names there
+        is replaced.
 
     Raises
     ------
@@ -63,8 +66,8 @@ def publish(backtest: Backtest, out: str | None = None) -> Published:
         SUMMARY: json.dumps(redactor.redacted(numbers), indent=1, allow_nan=False) + "\n",
     }
     for name, text in files.items():
-        plan.driver.store.put(f"{plan.folder}/{name}", text.encode())
-    place = f"{plan.driver.store.url.rstrip('/')}/{plan.folder}"
+        plan.driver.store.put(f"{plan.outcome_folder}/{name}", text.encode())
+    place = f"{plan.driver.store.url.rstrip('/')}/{plan.outcome_folder}"
     if out is not None:
         place = _copy(Path(out), files)
     return _published(backtest, numbers, place)
