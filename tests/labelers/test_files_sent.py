@@ -86,7 +86,8 @@ def test_key_and_ticket() -> None:
     store = MemoryStore()
     ticket = Files(format="csv", outbox="to/people/").dispatch(batch(), desk_of(store))
     assert list(store.objects) == ["to/people/round-000003-campaign-000003-0a1b2c3d.csv"]
-    assert ticket.params == {"key": "to/people/round-000003-campaign-000003-0a1b2c3d.csv"}
+    key = "to/people/round-000003-campaign-000003-0a1b2c3d.csv"
+    assert ticket.params == {"key": key, "inbox": "labeling/in", "layout": "plain"}
 
 
 def test_a_batch_file_being_filled_in_is_never_overwritten() -> None:

@@ -98,7 +98,7 @@ class Files(Labeler):
             raise ConfigError(unknown(f"format of layout '{self.layout}'", self.format, self._layout.sheets))
         for name in ("outbox", "inbox"):
             self._check_prefix(name, getattr(self, name))
-        boxes = [f"{box.rstrip('/')}/" for box in (self.outbox, self.inbox)]
+        boxes = [_folder(box) for box in (self.outbox, self.inbox)]
         if boxes[0].startswith(boxes[1]) or boxes[1].startswith(boxes[0]):
             raise ConfigError(
                 f"outbox '{self.outbox}' and inbox '{self.inbox}' lie in each other; give two folders"
@@ -122,19 +122,42 @@ class Files(Labeler):
             # A file that is there went out before; somebody may already be filling it in.
             with suppress(KeyExists):
                 desk.store.create(key, data)
-        return Ticket(
-            batch.id, batch.round, batch.created_at, len(batch.rows), {"key": f"{stem}.{self.format}"}
-        )
+        params = {"key": f"{stem}.{self.format}", "inbox": self.inbox, "layout": self.layout}
+        return Ticket(batch.id, batch.round, batch.created_at, len(batch.rows), params)
 
     def collect(self, tickets: Sequence[Ticket], since: Cursor, desk: Desk) -> Collected:
-        """Read the whole inbox, whatever batch its lines belong to."""
-        keys = desk.store.list(f"{self.inbox.rstrip('/')}/")
-        whole = [key for key in keys if not key.lower().endswith(_UNFINISHED)]
-        read = [said for key in self._layout.chosen(whole) for said in _read(key, desk, self._layout)]
+        """Read the whole inbox, whatever batch its lines belong to, and those that earlier batches had."""
+        read = [said for box in self._inboxes(tickets, desk) for said in _read_all(box, desk)]
         return Collected(
             annotations=[said for said in read if isinstance(said, Annotation)],
             problems=[said for said in read if isinstance(said, Problem)],
         )
+
+    def _inboxes(self, tickets: Sequence[Ticket], desk: Desk) -> Iterator[_Box]:
+        """Give the files of the inbox, then those that lie in no inbox before."""
+        boxes = {_folder(self.inbox): self._layout}
+        for ticket in reversed(tickets):
+            if "inbox" in ticket.params:  # tickets did not always keep it
+                layout = LAYOUTS.get(ticket.params["layout"], self._layout)
+                boxes.setdefault(_folder(ticket.params["inbox"]), layout)
+        seen: set[str] = set()
+        for prefix, layout in boxes.items():
+            # What goes out may by now lie where answers once came in.
+            keys = [key for key in desk.store.list(prefix) if not key.startswith(_folder(self.outbox))]
+            yield _Box(layout, [key for key in keys if key not in seen])
+            seen.update(keys)
+
+
+@dataclass(frozen=True)
+class _Box:
+    """The files of an inbox, and how they are read."""
+
+    layout: Layout
+    keys: Sequence[str]
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix.rstrip('/')}/"
 
 
 def _sheets(batch: Batch) -> Iterator[tuple[int, Batch]]:
@@ -148,6 +171,12 @@ def _sheets(batch: Batch) -> Iterator[tuple[int, Batch]]:
 
 def _people(row: BatchRow) -> int:
     return row.annotators or row.answered + 1
+
+
+def _read_all(box: _Box, desk: Desk) -> Iterator[Annotation | Problem]:
+    whole = [key for key in box.keys if not key.lower().endswith(_UNFINISHED)]
+    for key in box.layout.chosen(whole):
+        yield from _read(key, desk, box.layout)
 
 
 def _read(key: str | Problem, desk: Desk, layout: Layout) -> Iterator[Annotation | Problem]:
