@@ -36,7 +36,7 @@ class RelabelConfig(Section):
 
     share: float = Field(default=0.1, gt=0, lt=1)  #: of each batch
     enough: float = Field(default=2 / 3, gt=0, le=1)  #: share of the votes that settles a row
-    most: int = Field(default=5, ge=2)  #: votes after which a row is left alone
+    most: int = Field(default=5, ge=2)  #: people who have seen a row after which it is left alone
 
 
 class AnnotatorsConfig(Section):

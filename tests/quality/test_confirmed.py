@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lamplighter.evaluation import wilson
 from lamplighter.labelers.base import Annotation, Status
 from lamplighter.quality.confirmed import Confirmed, confirmations, confirmed
+from lamplighter.tables import as_ids
 from tests.annotations.made import CLASSES, at, said, table_of
 
 MACHINES = frozenset({"llm", "http"})
@@ -68,6 +69,19 @@ def test_each_labeler_has_its_own() -> None:
     }
     assert found.taken is not None
     assert (found.taken.n, found.taken.value) == (3, 2 / 3)
+
+
+def test_of_taken_labels_those_count_that_were_drawn_for_an_audit() -> None:
+    machines = [machine(1, "cat"), machine(2, "cat"), machine(3, "cat"), suggestion(4, "cat")]
+    people = [said(1, "cat"), said(2, "dog"), said(3, "dog"), said(4, "cat")]
+    found = confirmations(table_of([machines, people]), MACHINES, audited=as_ids([1, 3], integer=True))
+    assert found.taken is not None
+    assert (found.taken.n, found.taken.value) == (2, 0.5)
+    assert {name: share.n for name, share in found.per_labeler.items()} == {"llm": 2}
+    assert found.suggested is not None
+    assert (found.suggested.n, found.suggested.value) == (1, 1.0)
+    nobody = confirmations(table_of([machines, people]), MACHINES, audited=as_ids([], integer=True))
+    assert (nobody.taken, nobody.per_labeler, nobody.suggested) == (None, {}, found.suggested)
 
 
 def test_suggestions_are_counted_apart() -> None:

@@ -67,9 +67,10 @@ class BatchRow:
         "holdout"; "seed" (cold start) or "batch": picked by the strategy; "gold": its label is known;
         "again": answered before, one more annotator is wanted.
     annotators
-        How many people should have answered it in the end; None: as many as the labeler asks of every row.
+        How many people should have answered or skipped it in the end; None: as many as the labeler asks of
+        every row.
     answered
-        How many have by now; more than 0 only for "again".
+        How many have by now; more than 0 only for "again". A machine's answer is none of these.
     """
 
     id: int | str
@@ -126,7 +127,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Problem:
-    """An answer that could not be read. It is reported and left for the next collect."""
+    """An answer that could not be read. It is reported; once put right, it is taken when it comes again."""
 
     where: str  #: file and line, or the back-end's id
     what: str

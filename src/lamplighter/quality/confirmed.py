@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lamplighter import tables
 from lamplighter.annotations import Table
-from lamplighter.arrays import Bools
+from lamplighter.arrays import Bools, RowIds
 from lamplighter.evaluation import wilson
 from lamplighter.labelers.base import Status
 from lamplighter.rounds import Estimate
@@ -26,8 +26,8 @@ class Confirmed:
     Attributes
     ----------
     taken
-        Of the labels that were taken; None where people have labelled no such row. Where people see a
-        random share of them, as by a route's audit, it estimates how often the machines are right.
+        Of the labels that were taken; None where people have labelled no such row. Over rows that were
+        drawn for an audit it estimates how often the machines are right.
     per_labeler
         The same for each automated labeler that has such rows, by its registered name.
     suggested
@@ -45,7 +45,7 @@ def confirmed(table: Table, automated: frozenset[str]) -> Estimate | None:
     return confirmations(table, automated).taken
 
 
-def confirmations(table: Table, automated: frozenset[str]) -> Confirmed:
+def confirmations(table: Table, automated: frozenset[str], *, audited: RowIds | None = None) -> Confirmed:
     """Compare automated labels with people's, with Wilson's 95% intervals.
 
     What people say of a row is the majority of their votes, of tied classes one by a keyed hash of the
@@ -58,10 +58,16 @@ def confirmations(table: Table, automated: frozenset[str]) -> Confirmed:
         n annotations, of any annotators. O(n log n) time.
     automated
         Registered names of the labelers whose answers are a machine's; all others are people.
+    audited
+        Rows that were drawn at random from those with a taken label: the others' taken labels do not
+        count. A person may have looked at one because it is doubtful, or wrong. None: all count.
     """
     by_machine = pc.is_in(table.column("labeler"), value_set=pa.array(sorted(automated), pa.string()))
     people, machines = table.filter(pc.invert(by_machine)), table.filter(by_machine)
-    taken, right = _judged(machines, people, Status.LABELLED)
+    drawn = machines
+    if audited is not None:
+        drawn = machines.filter(pa.array(tables.is_in(tables.ids_of(machines), audited)))
+    taken, right = _judged(drawn, people, Status.LABELLED)
     _, right_if_taken = _judged(machines, people, Status.SUGGESTED)
     names = np.asarray(taken.column("labeler").to_pylist(), object)
     shares = {str(name): _share(right[names == name]) for name in sorted(set(names.tolist()))}

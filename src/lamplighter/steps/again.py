@@ -6,25 +6,33 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lamplighter import label_quality, rng, tables, votes
-from lamplighter.arrays import I64, RowIds
+from lamplighter.arrays import I64, Bools, RowIds
 from lamplighter.labelers import is_automated
 from lamplighter.labelers.base import Status
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.relabel import relabel
 from lamplighter.rounds import CollectDone, SelectDone
 from lamplighter.standing import READERS, Standing
+from lamplighter.steps.sampled import audited_rows, sent_again
 
 
 @dataclass(frozen=True, eq=False)
 class Again:
-    """Rows to be asked about once more: ids (k,), and the votes on each, (k,) int64, left out or not."""
+    """Rows to be asked about once more.
+
+    Attributes
+    ----------
+    ids
+        (k,) row ids.
+    answered
+        (k,) int64 people who have answered or skipped each, left out or not.
+    """
 
     ids: RowIds
     answered: I64
@@ -43,12 +51,13 @@ def again_rows(standing: Standing, rows: int) -> Again:
     if judged.column("certainty").null_count:
         return nothing  # relabel came into the campaign file after this round was collected
     everybody = Answers.read(standing.annotations, standing.driver.campaign.classes)
-    may = _may_go_back(standing, everybody)
+    heard, wanted = _heard(standing), quality.relabel
+    may = _may_go_back(standing, everybody, heard, wanted.most)
     answers = everybody.without(_left_out(standing))
     answers = answers.of_rows(tables.is_in(answers.ids, may))
     certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
-    wanted, budget = quality.relabel, math.floor(quality.relabel.share * rows)
-    lost = _without_label(standing, everybody, may, wanted.most)[:budget]
+    budget = math.floor(wanted.share * rows)
+    lost = _without_label(standing, may)[:budget]
     picked = relabel(
         answers,
         np.asarray(certainty, np.float64),
@@ -59,8 +68,8 @@ def again_rows(standing: Standing, rows: int) -> Again:
         most=wanted.most,
     )
     ids = pa.concat_arrays([lost, answers.ids.take(pa.array(picked))])
-    # Also who is left out has seen the row: one more person is one more than all of them.
-    return Again(ids, everybody.per_row[tables.positions(ids, everybody.ids)])
+    # Also who skipped, or is left out, has seen the row: one more person is one more than all of them.
+    return Again(ids, _among(ids, heard.ids, heard.people))
 
 
 def _left_out(standing: Standing) -> list[str]:
@@ -68,43 +77,77 @@ def _left_out(standing: Standing) -> list[str]:
     return [person.name for person in found[1].annotators if person.left_out] if found else []
 
 
-def _may_go_back(standing: Standing, answers: Answers) -> RowIds:
-    """Give the rows that were asked, have votes, and wait for no answer that was asked for before."""
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """Who was heard of each row.
+
+    Attributes
+    ----------
+    ids
+        (h,) rows that somebody has answered or skipped.
+    people
+        (h,) int64 people who have.
+    settled
+        (h,) bool: whether a machine's answer stands, and no person was drawn to look at it.
+    """
+
+    ids: RowIds
+    people: I64
+    settled: Bools
+
+
+def _heard(standing: Standing) -> _Heard:
+    table = votes.newest_with(standing.annotations, Status.LABELLED, Status.ABSTAINED)
+    names = table.column("labeler").unique().to_pylist()
+    machines = pa.array([name for name in names if is_automated(name)], pa.string())
+    by_machine = np.asarray(pc.is_in(table.column("labeler"), value_set=machines))
+    ids, row = tables.encoded(tables.ids_of(table))
+    settled = np.zeros(len(ids), bool)
+    settled[row[by_machine]] = True
+    if settled.any():
+        settled &= ~tables.is_in(ids, audited_rows(standing))
+    return _Heard(ids, np.bincount(row[~by_machine], minlength=len(ids)), settled)
+
+
+def _may_go_back(standing: Standing, answers: Answers, heard: _Heard, most: int) -> RowIds:
+    """Give the rows that were asked, have votes, are not seen by enough, and wait for nobody's answer."""
     gold = [standing.driver.gold.ids] if standing.driver.gold else []
-    others = pa.concat_arrays([_further_awaited(standing, answers), _first_awaited(standing), *gold])
+    waiting = [_further_awaited(standing, heard), *_first_awaited(standing, heard)]
+    # Also a skip is counted, or a row that everybody skips would go back for ever.
+    seen = heard.ids.filter(pa.array(heard.people >= most))
+    others = tables.concat_ids([*waiting, seen, *gold], standing.integer_ids)
     wanted = tables.is_in(answers.ids, standing.asked.standing) & ~tables.is_in(answers.ids, others)
     return answers.ids.filter(pa.array(wanted))
 
 
-def _without_label(standing: Standing, answers: Answers, may: RowIds, most: int) -> RowIds:
+def _without_label(standing: Standing, may: RowIds) -> RowIds:
     """Give the rows on which only people voted who are left out: without another answer they are lost."""
-    lost = tables.is_in(answers.ids, may) & ~tables.is_in(answers.ids, standing.labels.ids)
-    ids = answers.ids.filter(pa.array(lost & (answers.per_row < most)))
+    ids = may.filter(pa.array(~tables.is_in(may, standing.labels.ids)))
     draws = rng.row_hash(ids, rng.key(standing.driver.campaign.seed, standing.number, "relabel"))
     return ids.take(pa.array(np.argsort(draws, kind="stable")))
 
 
-def _further_awaited(standing: Standing, answers: Answers) -> RowIds:
-    """Give the rows that went back before, and have no more votes than they had then."""
-    if not standing.extras:
+def _further_awaited(standing: Standing, heard: _Heard) -> RowIds:
+    """Give the rows that went back before, and of which nobody was heard since."""
+    sent = [table.select(["id", "answered"]) for _, table in sent_again(standing)]
+    if not sent:
         return tables.empty_ids(standing.integer_ids)
-    sent = pa.concat_tables([table.select(["id", "purpose", "answered"]) for table in standing.extras])
-    sent = sent.filter(pc.equal(sent.column("purpose"), "again"))
-    ids = tables.ids_of(sent)
-    still = _among(ids, answers.ids, answers.per_row) <= sent.column("answered").to_numpy()
+    table = pa.concat_tables(sent)
+    ids = tables.ids_of(table)
+    still = _among(ids, heard.ids, heard.people) <= table.column("answered").to_numpy()
     return ids.filter(pa.array(still))
 
 
-def _first_awaited(standing: Standing) -> RowIds:
-    """Give the rows that not all people of their batch have answered or skipped.
+def _first_awaited(standing: Standing, heard: _Heard) -> Iterator[RowIds]:
+    """Give the rows of each batch that not all its people have answered or skipped.
 
-    To ask one more person now would be to ask somebody twice who has only not got to it.
+    To ask one more person now would be to ask somebody twice who has only not got to it. For people
+    that nobody wants a machine's answer stands.
     """
-    heard, times = _heard(standing)
-    parts = [
-        ids.filter(pa.array(_among(ids, heard, times) < people)) for ids, people in _first_asked(standing)
-    ]
-    return tables.concat_ids(parts, standing.integer_ids)
+    settled = heard.ids.filter(pa.array(heard.settled))
+    for ids, people in _first_asked(standing):
+        few = _among(ids, heard.ids, heard.people) < people
+        yield ids.filter(pa.array(few & ~tables.is_in(ids, settled)))
 
 
 def _first_asked(standing: Standing) -> Iterator[tuple[RowIds, I64]]:
@@ -118,19 +161,7 @@ def _first_asked(standing: Standing) -> Iterator[tuple[RowIds, I64]]:
             yield ids, people
 
 
-def _heard(standing: Standing) -> tuple[RowIds, I64]:
-    """Give the answered rows, and how many have answered or skipped each; a machine's answer is enough."""
-    table = votes.newest_with(standing.annotations, Status.LABELLED, Status.ABSTAINED)
-    names = table.column("labeler").unique().to_pylist()
-    machines = pa.array([name for name in names if is_automated(name)], pa.string())
-    by_machine = np.asarray(pc.is_in(table.column("labeler"), value_set=machines))
-    ids, row = tables.encoded(tables.ids_of(table))
-    times = np.bincount(row, minlength=len(ids))
-    times[row[by_machine]] = np.iinfo(np.int64).max
-    return ids, times
-
-
-def _among(ids: RowIds, known: RowIds, number: Any) -> I64:
+def _among(ids: RowIds, known: RowIds, number: I64) -> I64:
     """Give each id its number among the known ones: (n,) int64, 0 for a stranger."""
     place = tables.positions(ids, known)
     found = np.zeros(len(ids), np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lamplighter import learner, tables, votes
+from lamplighter.annotations import Table
 from lamplighter.arrays import F64
 from lamplighter.errors import TooFewClasses
 from lamplighter.label_sections import QualityConfig
@@ -29,7 +30,7 @@ from lamplighter.quality.relabel import disputed
 from lamplighter.quality.weighted import weighted
 from lamplighter.rounds import Artifact
 from lamplighter.standing import Standing
-from lamplighter.steps.sampled import first_answers
+from lamplighter.steps.sampled import audited_rows, first_answers
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,13 @@ class _Bench:
     @cached_property
     def first(self) -> Answers:
         """The votes that rows had before they went back for one more: what measures agreement."""
-        table = first_answers(self.standing)
-        if len(table) == len(self.standing.annotations):
+        if len(self.first_answers) == len(self.standing.annotations):
             return self.answers
-        return Answers.read(table, self.standing.driver.campaign.classes)
+        return Answers.read(self.first_answers, self.standing.driver.campaign.classes)
+
+    @cached_property
+    def first_answers(self) -> Table:
+        return first_answers(self.standing)
 
     @cached_property
     def people(self) -> tuple[AnnotatorQuality, ...]:
@@ -166,8 +170,12 @@ class _Bench:
 
     @cached_property
     def confirmations(self) -> Confirmed:
-        names = set(self.standing.annotations.column("labeler").to_pylist())
-        return confirmations(self.standing.annotations, frozenset(filter(is_automated, names)))
+        """What people said of automated labels: of those taken, where a route had drawn them for it."""
+        names = self.standing.annotations.column("labeler").unique().to_pylist()
+        machines = frozenset(filter(is_automated, names))
+        if not machines:
+            return Confirmed(None, {}, None)
+        return confirmations(self.first_answers, machines, audited=audited_rows(self.standing))
 
     def record(self) -> QualityRecord:
         """Give the round's document of label quality."""

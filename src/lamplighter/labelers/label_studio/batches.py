@@ -86,9 +86,8 @@ class Outgoing:
         for row in self.batch.rows:
             task = elsewhere.get(key_of(row.id))
             if task is not None:
-                # Who skipped has seen the task and will not see it again.
-                more = (row.annotators or row.answered + 1) + task["cancelled_annotations"]
-                self.tasks.ask_more(task, more)
+                # Who skipped has seen the task and will not see it again: both numbers count skips.
+                self.tasks.ask_more(task, row.annotators or row.answered + 1)
         people = {key_of(row.id): _people(row, self.per_row) for row in fresh}
         special = [row.id for row in fresh if people[key_of(row.id)] != self.per_row]
         for task in self.tasks.about(FACTS, special, where(f"data.{BATCH}", "equal", self.batch.id)):

@@ -111,6 +111,15 @@ class Book:
         return (said for entry in self.entries for said in entry.annotations)
 
     @property
+    def audited(self) -> set[int | str]:
+        """The rows that people were to look at although a machine's answer was taken."""
+        found: set[int | str] = set()
+        for entry in self.entries:
+            taken = {said.id for said in entry.annotations if said.status is Status.LABELLED}
+            found |= {row for sent in entry.sent if sent.stage == PEOPLE for row in sent.ids if row in taken}
+        return found
+
+    @property
     def settled(self) -> bool:
         """Whether no row waits for a machine, and all that goes to people is with them."""
         return (
