@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lamplighter import learner
 from lamplighter.errors import ConfigError
+from lamplighter.labelers import LABELERS
+from lamplighter.redaction import literal_secrets
 from lamplighter.strategies.base import Output
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
     Raises
     ------
     ConfigError
-        A strategy reads what the campaign does not give, or a learner of the committee is wrong.
+        A strategy reads what the campaign does not give, a learner of the committee is wrong, or the
+        campaign file holds a secret itself.
     """
+    _check_secrets(campaign.labeler.name, campaign.labeler.params, "labeler.params")
     _check_weights(campaign)
     listed = campaign.committee.learners if campaign.committee else None
     for member in listed or ():
@@ -38,6 +42,17 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
         _check_committee(campaign, name, strategy)
         _check_last_layer(campaign, name, strategy)
         _check_embedding(campaign, name, strategy)
+
+
+def _check_secrets(name: str, params: Mapping[str, Any], where: str) -> None:
+    """Look for secrets of a labeler, and of those inside a route; the store would keep them."""
+    for parameter in literal_secrets(LABELERS.get(name), params):
+        raise ConfigError(
+            f"{where}.{parameter} holds a secret itself, which the store would keep: put it into an "
+            f"environment variable, and write ${{NAME}} in its place; if it was in a store, get a new one"
+        )
+    for place, part in enumerate(params.get("labelers", ()) if name == "route" else ()):
+        _check_secrets(part["name"], part.get("params") or {}, f"{where}.labelers[{place}].params")
 
 
 def check_repeats(campaign: Campaign, labeler: Labeler) -> None:

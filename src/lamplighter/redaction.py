@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, TypeVar, cast
 
 from lamplighter.errors import ConfigError, LamplighterError
@@ -16,6 +17,11 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ALWAYS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
 _SHORTEST = 4  # blotting out shorter values would garble ordinary text
 MASK = "***"
+#: Metadata of a labeler's field that holds a secret: ``token: str = field(repr=False, metadata=SECRET)``.
+#: Of a mapping, such as headers, those values count whose name or beginning is that of a credential.
+SECRET: Mapping[str, Any] = {"secret": True}
+_NAMES_ONE = re.compile("auth|cookie|credential|key|passw|secret|session|token", re.IGNORECASE)
+_IS_ONE = re.compile(r"(basic|bearer|digest|token)\s", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -29,6 +35,23 @@ def references(value: Any) -> set[str]:
     if isinstance(value, Sequence):
         return set().union(*(references(v) for v in value)) if value else set()
     return set()
+
+
+def literal_secrets(cls: type, params: Mapping[str, Any]) -> list[str]:
+    """Name the parameters that a dataclass declares to be secret and that are given without a reference."""
+    found: list[str] = []
+    for name in (f.name for f in fields(cls) if f.metadata.get("secret")):
+        value = params.get(name)
+        if isinstance(value, Mapping):
+            found += [f"{name}.{key}" for key, inner in value.items() if _is_credential(str(key), inner)]
+        elif value and not references(value):
+            found.append(name)
+    return found
+
+
+def _is_credential(name: str, value: Any) -> bool:
+    named = _NAMES_ONE.search(name) or _IS_ONE.match(str(value))
+    return bool(value and named and not references(value))
 
 
 def resolve(value: T, where: str = "campaign file") -> T:

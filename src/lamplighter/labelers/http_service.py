@@ -18,6 +18,7 @@ from lamplighter.labelers.questions import Ask, Question, Reply, Unanswered, Wor
 from lamplighter.labelers.remote import Remote
 from lamplighter.labelers.shelf import Answer
 from lamplighter.labelers.wire import Sent, Wire, check_line, encoded, secrets_in, wire
+from lamplighter.redaction import SECRET
 
 Id = StrictInt | StrictStr
 
@@ -82,7 +83,7 @@ class HttpService(Remote):
     name: ClassVar[str] = "http"
 
     url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=SECRET)
     annotator: str = "http"
     batch_rows: int = 100
     parallel: int = 1

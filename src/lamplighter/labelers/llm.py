@@ -18,6 +18,7 @@ from lamplighter.labelers.questions import Ask, Work
 from lamplighter.labelers.remote import Remote
 from lamplighter.labelers.replies import Replies
 from lamplighter.labelers.wire import check_line, secrets_in, wire
+from lamplighter.redaction import SECRET
 
 log = logging.getLogger("lamplighter")
 
@@ -71,8 +72,8 @@ class Llm(Remote):
 
     model: str
     base_url: str = field(default="https://api.openai.com/v1", repr=False)
-    api_key: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    api_key: str = field(default="", repr=False, metadata=SECRET)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=SECRET)
     instructions: str = INSTRUCTIONS
     prompt: str = PROMPT
     examples: str | Sequence[Mapping[str, Any]] = ()

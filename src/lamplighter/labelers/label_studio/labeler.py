@@ -32,6 +32,7 @@ from lamplighter.labelers.label_studio.tasks import OURS, Tasks
 from lamplighter.labelers.label_studio.templates import interface
 from lamplighter.labelers.parameters import address, switch, text, whole
 from lamplighter.labelers.wire import Patience
+from lamplighter.redaction import SECRET
 
 T = TypeVar("T")
 _TITLE = range(3, 51)
@@ -73,7 +74,7 @@ class LabelStudio(Labeler):
     """
 
     url: str
-    token: str = field(repr=False)
+    token: str = field(repr=False, metadata=SECRET)
     project: int | None = None
     create: bool = False
     title: str = ""
