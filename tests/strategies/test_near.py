@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamplighter.arrays import F32
-from lamplighter.strategies.near import distinct, places
+from lamplighter.arrays import F32, I64
+from lamplighter.strategies.near import Places, distinct, places
 from tests.strategies.copied import families, kept_by_hand, told
 
 
@@ -42,7 +42,7 @@ def test_rows_are_kept_as_brute_force_keeps_them(
 
 def test_the_distance_by_hand() -> None:
     x = np.array([[3, 4], [6, 8], [4, 3], [-3, -4], [0, 0], [0, 0], [3, 4]], np.float32)
-    rows, _ = places(told(5), x, np.empty((0, 0), np.float32), 0.0)
+    rows, _ = places(told(5), x, np.empty((0, 0), np.float32), 1e-9)
     every = np.arange(7)
     distance = 1e-6 - (rows.left(every) @ rows.right(every).T + rows.limit)
     # The same; twice as long: 25 / (2 * 5 * 10); 1 - 24/25 of one length; opposite; nothing to nothing.
@@ -100,3 +100,38 @@ def test_the_default_distance_drops_copies_with_noise_and_no_different_rows() ->
         copies = (rows + 0.08 * noise / np.sqrt(rows.shape[1])).astype(np.float32)
         left = found(copies, rows, 0.01, wanted=10_000).kept
         assert len(left) < 0.01 * len(rows)
+
+
+@pytest.mark.parametrize("embedding", [True, False])
+@pytest.mark.parametrize("dims", [1, 2, 5])
+@pytest.mark.parametrize("middle", [0.0, 1000.0])
+def test_different_rows_are_no_copies_however_near(dims: int, middle: float, embedding: bool) -> None:
+    """In one dimension thousands of rows lie within what rounding adds to a distance."""
+    draws = np.random.default_rng(0)
+    x = np.unique((middle + draws.normal(size=(8000, dims))).astype(np.float32), axis=0)
+    x = draws.permutation(x)
+    labelled = np.nextafter(x[:500], np.float32(np.inf))
+    there = {row.tobytes() for row in labelled}
+    result = found(np.concatenate([x, x[::-1]]), labelled, 0.0, wanted=10**6, embedding=embedding)
+    assert result.kept.tolist() == [i for i in range(len(x)) if x[i].tobytes() not in there]
+
+
+def test_nothing_has_no_sign() -> None:
+    x = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, -1.0]], np.float32)
+    assert found(x, x[:0], 0.0, wanted=9).kept.tolist() == [0, 2]
+
+
+def test_rows_taken_are_made_into_points_once_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[int]()
+    plain = Places.right
+
+    def counting(self: Places, at: I64) -> Any:
+        made.append(len(at))
+        return plain(self, at)
+
+    monkeypatch.setattr(Places, "right", counting)
+    x = families(40, 3, 0.02, 0)
+    rows, taken = places(told(5), x[:80], x[80:], 0.01)
+    for at in np.array_split(np.arange(80), 8):
+        distinct(rows, at, taken, wanted=80, generator=np.random.default_rng(0))
+    assert made == [40, *[10] * 8]

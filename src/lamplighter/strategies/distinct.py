@@ -67,7 +67,7 @@ class Distinct(Around):
     inner
         Any strategy.
     distance
-        The largest at which two rows are near, 0 for copies alone. None for 0.001, of columns 0.01; but for
+        The largest at which two rows are near, 0 for copies alone, equal to the last bit. None for 0.001, of columns 0.01; but for
         embeddings of less than 16 dimensions, in which every row has a neighbour, for copies alone.
     """
 
@@ -111,8 +111,11 @@ class _Search:
 
     def __init__(self, strategy: Distinct, shortlist: Shortlist, context: Context) -> None:
         self.inner, self.shortlist, self.context = strategy.inner, shortlist, context
-        x, labelled = centred(context, shortlist.embedding, context.labelled)
-        self.rows, self.labelled = places(context, x, labelled, strategy.near(context, x.shape[1]))
+        x, labelled = shortlist.embedding, context.labelled
+        distance = strategy.near(context, x.shape[1])
+        if distance:  # else rows are compared by their bits, which a move of the origin rounds
+            x, labelled = centred(context, x, labelled)
+        self.rows, self.labelled = places(context, x, labelled, distance)
         lanes = self.inner.lanes(context.at_scan())
         self.sizes = np.repeat([lane.rows for lane in lanes], [lane.groups for lane in lanes])
         order = np.argsort(shortlist.lane, kind="stable")

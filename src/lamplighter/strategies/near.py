@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,8 @@ class Places:
         (n, E) what is appended to a row on either side of the product.
     limit
         How far below 0 the product may be.
+    copies
+        Whether only rows of the same bits are near instead: no product can tell two rows from copies.
     """
 
     x: F32
@@ -49,6 +52,7 @@ class Places:
     more_left: Floats
     more_right: Floats
     limit: float
+    copies: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -65,9 +69,20 @@ class Places:
         """Give some rows as right factors: (m, D + E)."""
         return np.concatenate([self.points(at), self.more_right[at]], axis=1)
 
+    @cached_property
+    def all_right(self) -> Floats:
+        """All rows as right factors; made once, since every list is compared with the same taken rows."""
+        return self.right(np.arange(len(self)))
+
+    @cached_property
+    def bits(self) -> U64:
+        """(n,) 64-bit hashes of the rows' bits, equal for equal rows."""
+        return _bits(self.x)
+
     def take(self, at: I64) -> Places:
         """Give some rows."""
-        return Places(self.x[at], self.scale[at], self.more_left[at], self.more_right[at], self.limit)
+        more = self.more_left[at], self.more_right[at]
+        return Places(self.x[at], self.scale[at], *more, self.limit, self.copies)
 
     def with_rows(self, more: Places) -> Places:
         """Add rows of the same geometry."""
@@ -79,6 +94,7 @@ class Places:
             np.concatenate([self.more_left, more.more_left]),
             np.concatenate([self.more_right, more.more_right]),
             self.limit,
+            self.copies,
         )
 
 
@@ -96,7 +112,10 @@ def places(context: Context, x: F32, taken: F32, distance: float) -> tuple[Place
     The distance of two rows of an embedding is |x - y|^2 / (2 |x| |y|): 1 - cos where they are equally
     long, more where they are not, 0 for two rows of zeros. That of two rows of table columns is
     |x - y| / sqrt(D) after standardising: the root mean square of the differences, in deviations.
+    At distance 0 rows are near that have the same numbers, to the last bit.
     """
+    if not distance:
+        return _as_they_are(x), _as_they_are(taken if len(taken) else x[:0])
     if not context.embedding:
         return _of_columns(context, x, taken, distance)
     lengths = [np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64)) for part in (x, taken)]
@@ -107,6 +126,11 @@ def places(context: Context, x: F32, taken: F32, distance: float) -> tuple[Place
         for part, length in zip((x, wide), lengths, strict=True)
     )
     return rows, others
+
+
+def _as_they_are(x: F32) -> Places:
+    nothing = np.empty((len(x), 0), np.float32)
+    return Places(x, np.ones(len(x)), nothing, nothing, 0.0, copies=True)
 
 
 def _of_embedding(x: F32, length: F64, usual: float, limit: float) -> Places:
@@ -143,6 +167,8 @@ def distinct(rows: Places, at: I64, taken: Places, *, wanted: int, generator: np
     cell) and compared within their cells: copies share a cell, but of two near rows on either side of a
     border both may be kept (SemDeDup: Abbas et al. 2023, doi:10.48550/arXiv.2303.09540).
 
+    Where copies alone are near, they are found by 64-bit hashes, in O((n + l) D).
+
     O((n + l) n D) time for n rows looked at and l taken, beyond 30,000 about O(1000 (n + l) D); no array
     of n^2.
 
@@ -163,20 +189,33 @@ def distinct(rows: Places, at: I64, taken: Places, *, wanted: int, generator: np
     -------
     Positions among all rows, in the order of `at`.
     """
+    if rows.copies:
+        return _first_copies(rows.bits[at], at, taken.bits, wanted)
     if len(at) <= EXACT and len(at) * len(taken) <= EXACT**2:
         found = leaders(rows.take(at), wanted, taken)
         return Found(at[found.kept], at[found.skipped])
     free = np.zeros(len(at), np.bool_)
     for cell, others in _cells(rows, at, taken, generator):
         free[cell[leaders(rows.take(at[cell]), len(cell), taken.take(others)).kept]] = True
+    return _first_free(at, free, wanted)
+
+
+def _first_copies(bits: U64, at: I64, taken: U64, wanted: int) -> Found:
+    free = np.zeros(len(at), np.bool_)
+    free[np.unique(bits, return_index=True)[1]] = True
+    return _first_free(at, free & ~np.isin(bits, taken), wanted)
+
+
+def _first_free(at: I64, free: Bools, wanted: int) -> Found:
     kept = np.flatnonzero(free)[:wanted]
-    end = int(kept[-1]) + 1 if len(kept) == wanted else len(at)
+    last = int(kept[-1]) + 1 if len(kept) else 0
+    end = last if len(kept) == wanted else len(at)
     return Found(at[kept], at[:end][~free[:end]])
 
 
 def leaders(rows: Places, wanted: int, taken: Places) -> Found:
     """Compare every row with the rows kept before it and those taken, until enough are kept."""
-    n, before = 0, taken.right(np.arange(len(taken)))
+    n, before = 0, taken.all_right
     kept_right = np.empty((min(wanted, len(rows)), before.shape[1]), before.dtype)
     kept, skipped = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, len(rows), _BLOCK):
@@ -234,7 +273,7 @@ def _cells(rows: Places, at: I64, taken: Places, generator: np.random.Generator)
             yield members, near
             continue
         # Too many to compare, all alike: only copies are sure to meet.
-        mine, theirs = _bits(rows.x[at[members]]) % parts, _bits(taken.x[near]) % parts
+        mine, theirs = rows.bits[at[members]] % parts, taken.bits[near] % parts
         yield from ((members[mine == part], near[theirs == part]) for part in range(parts))
 
 
