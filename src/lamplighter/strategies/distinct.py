@@ -67,8 +67,9 @@ class Distinct(Around):
     inner
         Any strategy.
     distance
-        The largest at which two rows are near, 0 for copies alone, equal to the last bit. None for 0.001, of columns 0.01; but for
-        embeddings of less than 16 dimensions, in which every row has a neighbour, for copies alone.
+        The largest at which two rows are near, 0 for copies alone, which are equal to the last bit. None for
+        0.001, of columns 0.01; but for embeddings of less than 16 dimensions, in which every row has a
+        neighbour, for copies alone.
     """
 
     distance: float | None = None

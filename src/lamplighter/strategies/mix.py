@@ -43,7 +43,8 @@ class Mix(Strategy):
     exact best rows when others have taken some of them. The shares pick first, in their order, each from
     its own lists without the rows already taken; `main` picks the rest, and so fills up what a share could
     not give. Should it run out of rows, the shares fill up in their order. A random share is thus a simple
-    random sample of the pool, not of what others left over.
+    random sample of the pool if it is the first share, and later of what the shares before it left: put it
+    first where an estimate rests on it.
 
     Of k rows a share s gets floor(s k), and the rows that rounding leaves over go to the largest fractions
     (of equals to `main`, then to the earlier share): Hamilton's method. The parts are merged in turns, so
