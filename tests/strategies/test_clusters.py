@@ -161,3 +161,12 @@ def test_huge_rows_are_infinitely_far_and_break_nothing() -> None:
     assert not np.isnan(distance).any()
     assert set(group.tolist()) <= set(range(len(centres)))
     assert np.isfinite(np.delete(distance, [7, 8])).all()
+
+
+def test_centres_of_the_largest_numbers_have_distances() -> None:
+    x = np.where(_blobs(300, 5, 4)[0] > 0, np.float32(3e38), np.float32(-3e38))
+    centres = _clustered(x, 5)
+    assert np.isfinite(centres.points).all()
+    group, distance = centres.nearest(x)
+    assert not np.isnan(distance).any()
+    assert set(group.tolist()) <= set(range(len(centres)))

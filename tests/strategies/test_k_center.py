@@ -194,6 +194,16 @@ def test_far_larger_and_smaller_numbers_keep_their_order() -> None:
         assert found.radius == pytest.approx(expected.radius * unit)
 
 
+def test_the_largest_numbers_are_as_far_apart_as_others() -> None:
+    signs = np.where(kinds(200, 5)["gauss"] > 0, np.float32(1), np.float32(-1))
+    expected = farthest_first(signs, 20, signs[:3])
+    large = signs * np.float32(1.9 * 2.0**127)
+    found = farthest_first(large, 20, large[:3])
+    assert found.positions.tolist() == expected.positions.tolist()
+    assert found.radius == pytest.approx(expected.radius * 1.9 * 2.0**127)
+    assert found.gap == pytest.approx(expected.gap * 1.9 * 2.0**127)
+
+
 def choose(strategy: KCenter, x: F32, k: int, **known: Any) -> Choice:
     zeros = np.zeros(len(x), np.int32)
     rows = Shortlist(

@@ -18,6 +18,8 @@ from lamplighter.arrays import F32, F64, I32, I64
 PANEL = 512
 #: Squared distances below this share of the squared norms are the rounding of float32: zero.
 ROUNDING = 4e-6
+#: The largest number: infinite centres would have no distances.
+_LARGEST = np.finfo(np.float32).max
 #: Centres are drawn one by one up to this many, then in as many rounds.
 _ROUNDS = 32
 
@@ -141,7 +143,9 @@ def k_means(
     x = np.ascontiguousarray(x)  # the last bits of a sum depend on its order
     origin = x.mean(axis=0, dtype=np.float64).astype(np.float32)
     weights = np.ones_like(origin) if weights is None else weights
-    centred = (x - origin) * weights
+    with np.errstate(over="ignore"):
+        centred = (x - origin) * weights
+    np.clip(centred, -_LARGEST, _LARGEST, out=centred)
     points = centred[_seeds(centred, k, generator)]
     cluster = np.full(len(x), -1, np.int32)
     for _ in range(passes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from lamplighter.strategies.base import Block, Choice, Context, Output, Shortlis
 from lamplighter.strategies.geometry import comparable
 
 _NONE = np.empty(0, np.int64)
+#: Numbers up to this have differences in float32.
+_LARGEST = 1e38
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,13 @@ def _radius_of(part: tuple[F32, F32]) -> float:
 
 def _cover(x: F32, k: int, start: I64, labelled: F32) -> Cover:
     """Spread out by squared distance: |x|^2 - max (2 x.s - |s|^2), around the mean lest the terms cancel."""
+    size = max(np.abs(x).max(), np.abs(labelled).max(initial=0))
+    if size > _LARGEST:  # differences would leave float32
+        quarter = _cover(x / np.float32(4), k, start, labelled / np.float32(4))
+        return replace(quarter, gap=4 * quarter.gap, radius=4 * quarter.radius)
     # float32 and float64 must subtract the same number, or rows lie apart by its rounding in one of them.
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
     # A power of 2 changes no bit but the exponent, and keeps the squares of any float32 in its range.
-    size = max(np.abs(x).max(), np.abs(labelled).max(initial=0))
     unit = float(np.ldexp(1.0, np.clip(-np.frexp(size)[1], -100, 100)))
     scale = np.full(len(x), unit)
     norm = norms(x, mean, scale)
