@@ -48,8 +48,9 @@ class InformationDensity(Strategy):
         "soft_vote_entropy", "consensus_kl", "max_disagreement"; or "none" for 1, which needs no model.
     beta
         How much the density counts, at least 0, which leaves the uncertainty alone. The paper takes 1;
-        0.5 gave better curves on the four sets where both were tried (letter, satimage, page_blocks,
-        reuters_r8).
+        0.5 gave a better curve on the one embedding where both were tried (reuters_r8: 0.006 +- 0.002
+        more macro F1 in the mean over a curve, 20 seeds), and level ones on vectors of the standardised
+        columns of three tables (letter, satimage, page_blocks).
     """
 
     uncertainty: str = "least_confidence"
