@@ -176,8 +176,12 @@ def _stored(known: Table) -> Iterator[tuple[_Answer, _Answer]]:
 
 
 def paid(table: Table) -> int:
-    """Give the number of answers that cost money: those that bring a label."""
-    return int(pc.sum(pc.equal(table.column("status"), str(Status.LABELLED))).as_py() or 0)
+    """Give the number of answers that cost money: those that brought a label.
+
+    An annotator is paid once for a row, however often the label was changed, also if it was withdrawn.
+    """
+    labelled = table.filter(pc.equal(table.column("status"), str(Status.LABELLED)))
+    return len(labelled.group_by(["id", "annotator", "labeler"]).aggregate([]))
 
 
 def counts(table: Table, by: Literal["annotator", "labeler", "round"]) -> list[Count]:

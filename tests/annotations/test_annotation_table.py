@@ -150,10 +150,22 @@ def test_counts_without_lead_times_or_answers() -> None:
 @given(rounds())
 def test_counts_add_up(history: list[list[Annotation]]) -> None:
     table = table_of(history)
+    labels = [said for part in history for said in part if said.status is Status.LABELLED]
     for by in ("annotator", "round"):
         found = counts(table, "annotator" if by == "annotator" else "round")
         assert sum(c.answers for c in found) == len(table)
-        assert sum(c.labelled for c in found) == paid(table)
+        assert sum(c.labelled for c in found) == len(labels)
+
+
+@LAW
+@given(rounds())
+def test_a_label_that_is_given_again_is_paid_once(history: list[list[Annotation]]) -> None:
+    who = {(a.id, a.annotator) for part in history for a in part if a.status is Status.LABELLED}
+    assert paid(table_of(history)) == len(who)
+
+
+def test_a_person_and_a_machine_of_one_name_are_both_paid() -> None:
+    assert paid(table_of([[said(1, "cat", labeler="llm"), said(1, "cat")], [said(1, "dog")]])) == 2
 
 
 def test_ids_that_cannot_be_of_the_pool_are_left_for_the_table_to_refuse() -> None:

@@ -21,7 +21,8 @@ class Budget(StoppingRule):
     Attributes
     ----------
     labels
-        Annotations that came back and cost money, over all rounds, answers on the holdout included.
+        Annotations that came back and cost money, over all rounds, answers on the holdout included; one
+        that was changed counts once.
     cost
         Their cost, in the campaign's currency.
     rounds
@@ -32,7 +33,7 @@ class Budget(StoppingRule):
     cost_per_label
         What a label costs; with it the rule fires as soon as the money does not pay for another row.
     per_row
-        Labels that a dispatched row brings: with fewer left than that, the labels are used up.
+        Labels that a dispatched row may bring: with fewer left than that, the labels are used up.
 
     Raises
     ------
