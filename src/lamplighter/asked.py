@@ -57,6 +57,8 @@ class Asked:
         (d,) ids of rows that were taken back for good.
     due
         (e,) ids of rows that expired and are to be asked again, and were not yet.
+    back
+        What each round took back.
     """
 
     ids: RowIds
@@ -64,6 +66,7 @@ class Asked:
     stands: Bools
     dropped: RowIds
     due: RowIds
+    back: Sequence[TakenBack] = ()
 
     @classmethod
     def of(cls, batches: Sequence[tuple[int, RowIds]], back: Sequence[TakenBack], *, integer: bool) -> Asked:
@@ -75,12 +78,20 @@ class Asked:
         for taken in back:
             due = due.filter(pa.array(~tables.is_in(due, taken.ids)))
             due = pa.concat_arrays([due, taken.ids.filter(pa.array(taken.again & taken.expired))])
-            stands &= (rounds >= taken.round) | ~tables.is_in(ids, taken.ids)
+            stands &= ~taken_back_since([taken], rounds, ids)
         dropped = [taken.ids.filter(pa.array(~taken.again)) for taken in back]
         due = due.filter(pa.array(~tables.is_in(due, ids.filter(pa.array(stands)))))
-        return cls(ids, rounds.astype(np.int64), stands, tables.concat_ids(dropped, integer), due)
+        return cls(ids, rounds.astype(np.int64), stands, tables.concat_ids(dropped, integer), due, back)
 
     @property
     def standing(self) -> RowIds:
         """Ids of the rows that are at the labelers or answered, each once."""
         return self.ids.filter(pa.array(self.stands))
+
+
+def taken_back_since(back: Sequence[TakenBack], rounds: I64 | int, ids: RowIds) -> Bools:
+    """Say for each row that a round asked, (n,), whether a later one took it back: (n,) bool."""
+    gone = np.zeros(len(ids), bool)
+    for taken in back:
+        gone |= (np.asarray(rounds) < taken.round) & tables.is_in(ids, taken.ids)
+    return gone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from lamplighter.config import (
 )
 from lamplighter.errors import CampaignChanged, KeyExists, KeyMissing
 from lamplighter.evaluation import higher_is_better
+from lamplighter.expense import Expense
 from lamplighter.gold import Gold, read_gold
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.base import Desk, Labeler
@@ -92,18 +92,9 @@ class Driver:
         return LABELERS.build(part.name, redaction.resolve(part.params, "labeler.params"))
 
     @property
-    def answers_each(self) -> float:
-        """How many answers a row of a batch brings, with overlap and its share of gold rows.
-
-        A budget that does not pay for so many buys no row any more.
-        """
-        quality, asked = self.campaign.quality, self.labeler.answers_per_row
-        each = float(asked)
-        if quality and quality.overlap:
-            each += quality.overlap.share * max(quality.overlap.annotators - asked, 0)
-        if quality and quality.gold:
-            each += quality.gold.share * asked
-        return each
+    def expense(self) -> Expense:
+        """What a batch costs, with overlap and its share of gold rows."""
+        return Expense.of(self.campaign.quality, self.labeler.answers_per_row)
 
     @cached_property
     def gold(self) -> Gold | None:
@@ -129,7 +120,7 @@ class Driver:
         named = [STOPPING.build(r.name, self._rule_params(r.name, r.params)) for r in self.campaign.stopping]
         budget = self.campaign.budget.model_dump(exclude_none=True)
         if budget.keys() - {"cost_per_label"}:
-            named.append(STOPPING.build("budget", budget | {"per_row": math.ceil(self.answers_each)}))
+            named.append(STOPPING.build("budget", budget | {"per_row": self.expense.at_most(1)}))
         return (*named, STOPPING.build("exhausted"))
 
     def _rule_params(self, name: str, params: dict[str, Any]) -> dict[str, Any]:

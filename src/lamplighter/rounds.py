@@ -101,7 +101,7 @@ class CollectDone(StepDone):
     labelled_rows: int = 0  #: rows with a consensus label, without the holdout
     labelled_holdout: int = 0
     abstained: int = 0
-    outstanding: int = 0  #: dispatched rows without any answer
+    outstanding: int = 0  #: dispatched rows of which an answer is awaited
     unknown_rows: int = 0  #: labelled ids that are not in the pool, over all rounds
     class_counts: Mapping[str, int] = Field(default_factory=dict)
     problem_count: int = 0
@@ -175,6 +175,7 @@ class DispatchDone(StepDone):
     refreshed: int = 0  #: waiting rows that got the newest model's predictions
     labeler: str = ""  #: who was asked, by registered name
     params: Mapping[str, Any] = Field(default_factory=dict)  #: the labeler's, `${NAME}` unresolved
+    answers_per_row: int | None = None  #: people who answer a row that does not say how many
 
 
 AnyStep = CollectDone | TrainDone | EvaluateDone | ScoreDone | SelectDone | DispatchDone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from lamplighter import annotations as annotation_table
 from lamplighter import rng, tables, votes
 from lamplighter.arrays import Bools, RowIds
 from lamplighter.asked import Asked, TakenBack
+from lamplighter.awaited import Awaited, awaited, people_of, waiting
 from lamplighter.driver import Driver
 from lamplighter.holdout import WHOLE, hash_bound
 from lamplighter.labelers.base import Status, Ticket
@@ -48,6 +50,7 @@ class Standing:
     fresh_features: Any = None  #: features just fetched for them
     taken: Manifest | None = None  #: the manifest just taken, not yet in a checkpoint
     judged: votes.Labels | None = None  #: the consensus just found, not yet in a checkpoint
+    began: datetime | None = None  #: when the collect began that is at work, not yet in a checkpoint
 
     def steps(self, kind: type[S]) -> list[S]:
         """Give the checkpoints of one kind, oldest round first, the open round last."""
@@ -102,12 +105,17 @@ class Standing:
     @cached_property
     def asked(self) -> Asked:
         """All rows ever selected, less those taken back."""
-        done = self.steps(SelectDone)
-        batches = zip((d.round for d in done), self._ids_in([d.batch for d in done]), strict=True)
+        ids = [tables.ids_of(batch) for batch in self.batches]
+        batches = zip((d.round for d in self.steps(SelectDone)), ids, strict=True)
         taken = [d for d in self.steps(DispatchDone) if d.withdrawn]
         tabled = self._tables([d.withdrawn for d in taken if d.withdrawn], tables.from_parquet)
         back = [TakenBack.read(d.round, table) for d, table in zip(taken, tabled, strict=True)]
         return Asked.of([*batches], back, integer=self.integer_ids)
+
+    @cached_property
+    def batches(self) -> list[Any]:
+        """The batches as tables of id and annotators, which is null where the labeler's own number holds."""
+        return self._tables([done.batch for done in self.steps(SelectDone)], people_of)
 
     @cached_property
     def extras(self) -> list[Any]:
@@ -120,9 +128,6 @@ class Standing:
         """Ids of all rows that no scan may find: asked, dropped, labelled unasked, or gold."""
         gold = [self.driver.gold.ids] if self.driver.gold else []
         return pa.concat_arrays([self.asked.standing, self.asked.dropped, self.labels.ids, *gold]).unique()
-
-    def _ids_in(self, artifacts: Sequence[Artifact]) -> list[RowIds]:
-        return self._tables(artifacts, lambda data: tables.ids_of(tables.from_parquet(data)))
 
     def _tables(self, artifacts: Sequence[Artifact], parse: Callable[[bytes], Any]) -> list[Any]:
         """Read tables of the ledger, several at once, each once a driver: what is written never changes."""
@@ -141,8 +146,7 @@ class Standing:
         found: dict[str, list[Ticket]] = {own: []}
         for done in self.steps(DispatchDone):
             if done.ticket:
-                ticket = TICKET.validate_json(self.read(done.ticket))
-                found.setdefault(done.labeler or own, []).append(ticket)
+                found.setdefault(done.labeler or own, []).append(TICKET.validate_json(self.read(done.ticket)))
         return found
 
     # What was answered
@@ -178,13 +182,11 @@ class Standing:
         """Files of features: the ids in each, in its order, and where it lies; None for the fresh ones."""
         done = self.steps(SelectDone)
         kept = [c.features for c in self.steps(CollectDone) if c.features]
-        found: list[tuple[RowIds, Artifact | None]] = [
-            *zip(self._ids_in([d.batch for d in done]), [d.features for d in done], strict=True),
-            *zip(self._ids_in(kept), kept, strict=True),
-        ]
-        if self.fresh_features is not None:
-            found.append((tables.ids_of(self.fresh_features), None))
-        return found
+        unasked = self._tables(kept, lambda data: tables.from_parquet(data).select(["id"]))
+        fresh = [self.fresh_features] if self.fresh_features is not None else []
+        files = [*(d.features for d in done), *kept, *(None for _ in fresh)]
+        found = map(tables.ids_of, [*self.batches, *unasked, *fresh])
+        return [*zip(found, files, strict=True)]
 
     @cached_property
     def known_ids(self) -> RowIds:
@@ -268,9 +270,14 @@ class Standing:
         return self.with_features(self.holdout_labels)
 
     @cached_property
+    def awaited(self) -> Awaited:
+        """The answers that were asked for and have not come."""
+        return awaited(self)
+
+    @property
     def outstanding(self) -> int:
-        """Dispatched rows without any answer of a person, or one that stands for it."""
-        return int(np.count_nonzero(~tables.is_in(self.asked.standing, self.answered_ids)))
+        """Rows that the campaign waits for: of which an answer is awaited, and not for too long."""
+        return waiting(self).rows
 
     # Models
 
@@ -285,11 +292,9 @@ class Standing:
     @cached_property
     def previous_model(self) -> Model | None:
         """The newest model of an earlier round."""
-        done = [r.train for r in self.history.records if r.train.model]
-        return self.model(done[-1]) if done else None
+        return self.model(next((r.train for r in reversed(self.history.records) if r.train.model), None))
 
     @cached_property
     def previous_score(self) -> ScoreDone | None:
         """The newest scan of an earlier round."""
-        done = [r.score for r in self.history.records if r.score]
-        return done[-1] if done else None
+        return next((r.score for r in reversed(self.history.records) if r.score), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamplighter import tables
+from lamplighter.awaited import waiting
 from lamplighter.driver import Driver
 from lamplighter.label_quality import newest
 from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone
@@ -75,15 +75,14 @@ def _labels(collected: CollectDone | None) -> dict[str, Any]:
 
 
 def _waiting(standing: Standing) -> list[dict[str, Any]]:
-    """Give the batches with rows that nobody has answered."""
-    waiting = []
-    asked = standing.asked
-    left = asked.stands & ~tables.is_in(asked.ids, standing.answered_ids)
+    """Give the batches with rows of which an answer is awaited, gold rows and further answers among them."""
+    missing = waiting(standing)
+    found = []
     for done in standing.steps(SelectDone):
-        part, left = left[: done.rows + done.holdout_rows], left[done.rows + done.holdout_rows :]
-        if part.any():
-            waiting.append({"round": done.round, "rows": len(part), "waiting": int(part.sum())})
-    return waiting
+        if rows := int((missing.round == done.round).sum()):
+            sent = done.rows + done.holdout_rows + done.extra_rows
+            found.append({"round": done.round, "rows": sent, "waiting": rows})
+    return found
 
 
 def _quality(standing: Standing) -> dict[str, Any] | None:

@@ -51,8 +51,7 @@ def summarise(campaign: str, record: RoundRecord, stop: Stop | None = None) -> R
 
 
 def _outstanding(record: RoundRecord) -> int:
-    """Count what waits after a round; gold rows and further answers are no rows that wait for a label."""
+    """Count the rows that wait after a round, those among them that it sent itself."""
     if record.dispatch is None:
         return record.collect.outstanding
-    extra = record.select.extra_rows if record.select else 0
-    return record.collect.outstanding + record.dispatch.rows - extra - record.dispatch.withdrawn_rows
+    return record.collect.outstanding + record.dispatch.rows - record.dispatch.withdrawn_rows

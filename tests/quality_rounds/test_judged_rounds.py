@@ -223,15 +223,15 @@ def test_a_budget_pays_for_overlap_and_gold(tmp_path: Path) -> None:
     assert standing.steps(SelectDone)[1].notices[0].startswith("batch cut from 20 to ")
 
 
-@pytest.mark.parametrize("left", range(7))
+@pytest.mark.parametrize("left", range(8))
 def test_the_budget_ends_where_it_leaves_room_for_no_row(tmp_path: Path, left: int) -> None:
     """Else rounds that can ask for nothing would follow each other for ever."""
     quality = {**GOLD, "overlap": {"share": 0.5, "annotators": 3}}
     driver = crew(tmp_path, quality, GOOD, budget={"labels": 100})
     now = RoundFacts(4, 50, 100 - left, 0.0, 0, None, None, None)
     stop = decide([now], driver.rules)
-    each = 1 + 0.5 * (3 - 1) + 0.2  # a row's own answer, its share of overlap, and of gold
-    assert (stop is not None) == (int(left / each) == 0)
+    most = (1 + 1) * 3  # the row and a gold row, and both may be of those that three people answer
+    assert (stop is not None) == (left < most) == (driver.expense.affordable(left) == 0)
 
 
 @pytest.mark.parametrize(

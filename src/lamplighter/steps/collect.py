@@ -33,7 +33,7 @@ def collect(standing: Standing) -> CollectDone:
     """Take the manifest and the new annotations; find the features of labels nobody was asked for."""
     started, driver, number = datetime.now(UTC), standing.driver, standing.number
     manifest = take_manifest(driver.pool_config, previous=standing.manifest)
-    standing = replace(standing, taken=manifest)
+    standing = replace(standing, taken=manifest, began=started)
     check_holdout(standing)
     check_gold(driver.gold, manifest)
     stored = driver.ledger.write(number, "manifest", "json", manifest.to_bytes())
@@ -90,7 +90,7 @@ def _take(standing: Standing, manifest: Manifest) -> _Taken:
     problems = [Problem(redact(p.where), redact(p.what)) for p in found]
     fresh = annotation_table.new_only(fitting, standing.annotations)
     for problem in problems[:SHOWN_PROBLEMS]:
-        log.warning("answer left for the next collect: %s: %s", problem.where, problem.what)
+        log.warning("answer not taken: %s: %s", problem.where, problem.what)
     return _keep(standing, annotation_table.to_parquet(fresh, standing.number, integer), problems)
 
 
@@ -177,10 +177,15 @@ def _find_foreign(standing: Standing, manifest: Manifest) -> _Foreign:
 
 
 def _looked_up_before(standing: Standing, manifest: Manifest, foreign: RowIds) -> bool:
-    """Say whether the same pool was already searched for all of these ids."""
+    """Say whether the same pool was already searched for all of these ids, and for no others.
+
+    Without new answers about them they are those that it did not have, unless the gold rows are others now.
+    """
     earlier = standing.steps(CollectDone)
-    searched = bool(earlier) and earlier[-1].pool_fingerprint == manifest.fingerprint
-    return searched and not tables.is_in(foreign, tables.ids_of(standing.fresh)).any()
+    if not earlier or earlier[-1].pool_fingerprint != manifest.fingerprint:
+        return False
+    fresh = tables.is_in(foreign, tables.ids_of(standing.fresh)).any()
+    return len(foreign) == earlier[-1].unknown_rows and not fresh
 
 
 def _fetch(standing: Standing, pool: Pool, ids: RowIds) -> Any:

@@ -34,6 +34,7 @@ def dispatch(standing: Standing) -> DispatchDone:
         rows=len(batch.rows),
         labeler=asked.name,
         params=asked.model_dump(mode="json")["params"],
+        answers_per_row=standing.driver.labeler.answers_per_row,
         **vars(earlier),
         **stamp(number, started),
     )

@@ -46,19 +46,20 @@ def wanted(standing: Standing) -> Wanted:
     campaign, collected = standing.driver.campaign, standing.current(CollectDone)
     limits = {"budget": _affordable(standing, collected)}
     if campaign.max_outstanding is not None:
-        limits["max_outstanding"] = campaign.max_outstanding - collected.outstanding
-    known = [(max(room, 0), name) for name, room in limits.items() if room is not None]
+        places = campaign.max_outstanding - collected.outstanding
+        limits["max_outstanding"] = standing.driver.expense.fitting(places)
+    known = [(room, name) for name, room in limits.items() if room is not None]
     if not known:
         return Wanted(campaign.batch_size)
     return Wanted(campaign.batch_size, *min(known)).beside(0)
 
 
 def _affordable(standing: Standing, collected: CollectDone) -> int | None:
-    """Rows the budget has left, those already at the labelers counted as spent."""
+    """Rows the budget has left, the answers that are awaited counted as spent."""
     limit = affordable_labels(standing.driver.campaign.budget)
     if limit is None:
         return None
-    return int((limit - collected.annotations_total) / standing.driver.answers_each) - collected.outstanding
+    return standing.driver.expense.affordable(limit - collected.annotations_total - standing.awaited.total)
 
 
 def strategy_of(standing: Standing) -> tuple[str, Strategy]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Exhausted(StoppingRule):
     """Stop when the last round that selected found no row, and no dispatched row waits for an answer.
 
-    Always active: without it a campaign whose pool is used up would run for ever. Rows that arrive
-    later wake it up.
+    An answer may be a second one, or one on a gold row. Always active: without it a campaign whose pool
+    is used up would run for ever. Rows that arrive later wake it up.
     """
 
     def decide(self, history: Sequence[RoundFacts]) -> Stop | None:
