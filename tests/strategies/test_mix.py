@@ -120,14 +120,14 @@ def test_a_later_random_share_is_a_sample_of_what_is_left() -> None:
     best = np.argsort(-entropy(proba), kind="stable")[:4]
     by_chance, surest = mix("margin", random=0.25).shares[0], mix("margin", entropy=0.5).shares[0]
     drawn = {True: np.zeros(40), False: np.zeros(40)}
-    for seed in range(60):
+    for seed in range(150):
         whole = replace(pool_of(np.zeros((40, 2), np.float32), proba), seed=seed)
         for first, seen in drawn.items():
             shares = (by_chance, surest) if first else (surest, by_chance)
             ids, choice, _ = batch(replace(mix("margin", random=0.25), shares=shares), whole, context(8))
             who = choice.columns["picked_by"]
             seen[[i for i, name in zip(ids, who, strict=True) if name == "random"]] += 1
-    assert drawn[True].sum() == drawn[False].sum() == 120
+    assert drawn[True].sum() == drawn[False].sum() == 300
     assert drawn[True][best].all()
     assert not drawn[False][best].any()
 
