@@ -32,6 +32,16 @@ def test_a_shorter_range_is_told() -> None:
     )
 
 
+def test_one_other_is_no_others() -> None:
+    def told(*names: str) -> str:
+        return Outcome.of(setting(), realistic(2, 3, names)).notices[0]
+
+    assert told("random", "margin").startswith(
+        "With 2 seeds no test of a strategy against the other can be significant: the least corrected p is"
+    )
+    assert "a strategy against 2 others can be" in told("random", "margin", "badge")
+
+
 def test_a_range_below_half_of_the_longest_run_is_thin_evidence() -> None:
     def up_to(labels: int) -> Outcome:
         curve, late = [0.5, 0.6, 0.8, 0.9, 0.9], [0.5, 0.8, 0.9, 0.9, 0.9]

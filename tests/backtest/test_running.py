@@ -1,12 +1,10 @@
-"""Runs over the cluster: the same again, only what is missing, and what is refused before the first one."""
+"""Runs over the cluster: the same again, and only what is missing; and what they leave in the store."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,26 +18,11 @@ from lamplighter.backtest.running import Backtest, backtest
 from lamplighter.backtest.runs import Run
 from lamplighter.config import ClusterConfig, load
 from lamplighter.driver import Driver
-from lamplighter.errors import ConfigError, LabelError, TooFewClasses, UnknownName
+from lamplighter.errors import LabelError
 from lamplighter.store import open_store
 from lamplighter.testing.faults import Counting
-from tests.campaigns import write_campaign, write_pool
-
-SHORT: dict[str, Any] = {"strategies": ("margin",), "seeds": 2, "rounds": 3}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_pool(tmp_path, rows=200)
-    return tmp_path
-
-
-def driver_of(folder: Path, **changes: Any) -> Driver:
-    return Driver(load(write_campaign(folder, **changes)))
-
-
-def request(folder: Path, **changes: Any) -> Request:
-    return Request(labels=LabelSource(str(folder / "truth.parquet")), **(SHORT | changes))
+from tests.backtest.asking import SHORT, driver_of, relabel, request
+from tests.campaigns import write_campaign
 
 
 def results(runs: Any) -> list[dict[str, Any]]:
@@ -78,32 +61,6 @@ def test_more_seeds_and_strategies_make_the_new_runs_alone(folder: Path) -> None
     assert more.new == 9 - 4
     kept = [run for run in more.runs if run.seed < 2 and run.strategy != "entropy"]
     assert kept == list(first.runs)
-
-
-@pytest.mark.parametrize(
-    ("changes", "asked"),
-    [
-        ({"seed": 12}, {}),
-        ({"batch_size": 19}, {}),
-        ({"learner": "sklearn.naive_bayes.GaussianNB"}, {}),
-        ({"cold_start": "random"}, {}),
-        ({"strategy": {"name": "power_margin", "params": {"beta": 2.0}}}, {}),
-        ({}, {"test_share": 0.4}),
-        ({}, {"rounds": 4}),
-    ],
-)
-def test_what_enters_into_a_run_enters_into_the_key(
-    folder: Path, changes: dict[str, Any], asked: dict[str, Any]
-) -> None:
-    usual = make_plan(driver_of(folder), request(folder)).folder
-    assert make_plan(driver_of(folder, **changes), request(folder, **asked)).folder != usual
-
-
-def test_other_labels_enter_into_the_key(folder: Path) -> None:
-    usual = make_plan(driver_of(folder), request(folder)).folder
-    truth = pq.read_table(folder / "truth.parquet")
-    pq.write_table(truth.slice(1), folder / "truth.parquet")
-    assert make_plan(driver_of(folder), request(folder)).folder != usual
 
 
 def test_seed_after_seed_the_control_last(folder: Path) -> None:
@@ -169,16 +126,6 @@ def test_a_look_at_fewer_runs_leaves_the_fuller_report(folder: Path) -> None:
     assert fuller.parent.name == "entropy+margin+random-2-seeds"
 
 
-def test_the_name_of_an_outcome_is_one_that_a_file_can_have(folder: Path) -> None:
-    plan = make_plan(driver_of(folder), request(folder))
-    picker = plan.pickers["margin"]
-    many = [{f"a/b {i}": picker for i in range(n)} for n in (1, 40, 41)]
-    one, more, most = (replace(plan, pickers=pickers).outcome_folder.split("/", 2)[2] for pickers in many)
-    assert one == "a%2Fb%200+random-2-seeds"
-    assert len(more) == len(most) == 120
-    assert more != most
-
-
 def test_progress_counts_what_was_there_before(folder: Path) -> None:
     def told(seeds: int) -> list[tuple[int, int]]:
         seen: list[progress.Progress] = []
@@ -204,55 +151,6 @@ def test_the_report_says_what_was_left_out_and_what_it_costs(folder: Path) -> No
     assert "not in the pool" in Path(publish(found).report).read_text("utf-8")
 
 
-Refused = tuple[dict[str, Any], dict[str, Any], type[Exception], str]
-REFUSED: list[Refused] = [
-    ({}, {"strategies": ("margn",)}, UnknownName, "did you mean 'margin'"),
-    ({}, {"strategies": ("margin", "vote_entropy")}, ConfigError, "'vote_entropy' needs a committee"),
-    ({"cold_start": "vote_entropy"}, {}, ConfigError, "'vote_entropy' needs a committee"),
-    ({"learner": "sklearn.linear_model.LogisticRegresion"}, {}, ConfigError, "LogisticRegression"),
-    ({}, {"rounds": 1}, ConfigError, "ends with the start set, a batch of 20"),
-    ({}, {"rounds": None, "labels_per_run": 20}, ConfigError, "give more than 20 labels"),
-    ({"batch_size": 71}, {}, LabelError, "200 labelled rows are too few: 60 are for the test, and the"),
-    ({}, {"test_share": 0.9}, LabelError, "a smaller test share"),
-    ({"labeler": "simulatd"}, {}, UnknownName, "did you mean 'simulated'"),
-]
-
-
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case[3])
-def test_what_is_refused_before_the_first_run(folder: Path, case: Refused) -> None:
-    changes, asked, error, said = case
-    driver = driver_of(folder, **changes)
-    with pytest.raises(error, match=said):
-        backtest(driver, request(folder, **asked))
-    assert driver.store.list("") == []
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"seeds": 0}, "seeds is 0"),
-        ({"test_share": 0.0}, "between 0 and 1"),
-        ({"test_share": float("nan")}, "between 0 and 1"),
-        ({"labels_per_run": 60}, "not both"),
-        ({"rounds": 0}, "give a positive number"),
-    ],
-)
-def test_requests_that_make_no_sense(folder: Path, asked: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        request(folder, **asked)
-
-
-def relabel(folder: Path, names: list[str]) -> None:
-    ids = np.arange(1000, 1000 + len(names))
-    pq.write_table(pa.table({"id": ids, "label": names}), folder / "truth.parquet")
-
-
-def test_a_split_that_leaves_one_class_to_choose_from(folder: Path) -> None:
-    relabel(folder, ["pear"] * 199 + ["plum"])
-    with pytest.raises(TooFewClasses, match=r"split of seed \d+ all rows to choose from are of one class"):
-        make_plan(driver_of(folder), request(folder, seeds=20))
-
-
 def test_runs_that_meet_one_class_alone_are_compared_and_named(folder: Path) -> None:
     relabel(folder, ["pear"] * 196 + ["plum"] * 4)
     found = backtest(driver_of(folder, cold_start="random"), request(folder, seeds=6, rounds=2))
@@ -265,19 +163,6 @@ def test_runs_that_meet_one_class_alone_are_compared_and_named(folder: Path) -> 
     assert any(n.startswith(f"{late} of 12 runs had labels of one class") for n in found.outcome.notices)
     with pytest.raises(LabelError, match="no run met rows of two classes among its 40 labels"):
         _ = Backtest(found.plan, without, 0).outcome
-
-
-@pytest.mark.parametrize(
-    ("asked", "labels"),
-    [
-        ({"rounds": None}, 60),  # half of the 140 rows to choose from
-        ({"rounds": 3}, 60),
-        ({"rounds": None, "labels_per_run": 50}, 50),
-        ({"rounds": 100}, 140),
-    ],
-)
-def test_where_a_run_ends(folder: Path, asked: dict[str, Any], labels: int) -> None:
-    assert make_plan(driver_of(folder), request(folder, **asked)).labels == labels
 
 
 def test_splits_are_keyed_by_the_campaign_and_the_number(folder: Path) -> None:

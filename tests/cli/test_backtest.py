@@ -21,7 +21,7 @@ from lamplighter.cli.entry import run
 from lamplighter.progress import Progress, tell
 from tests.campaigns import write_campaign, write_pool
 
-HEADER = ["strategy", "mean", "end", "vs", "random", "p", "labels", "saved", "a", "round"]
+HEADER = ["strategy", "mean", "end", "vs", "random", "p", "(Holm)", "labels", "saved", "a", "round"]
 SHORT = ("--strategies", "margin", "--rounds", "3", "--seeds", "2")
 
 

@@ -160,6 +160,7 @@ class Outcome:
     def notices(self) -> list[str]:
         """Give what a reader should know beside the numbers."""
         return [
+            *self.setting.notices,
             *self._about_evidence(),
             *self._about_range(),
             *self._about_models(),
@@ -181,8 +182,9 @@ class Outcome:
         least = smallest_corrected(len(self.runs.seeds), tests)
         if not tests or least < LEVEL:
             return []
+        others = "the other" if tests == 1 else f"{tests} others"
         return [
-            f"With {seeds(len(self.runs.seeds))} no test of a strategy against {tests} others can be "
+            f"With {seeds(len(self.runs.seeds))} no test of a strategy against {others} can be "
             f"significant: the least corrected p is {least:.2g}; it takes {seeds(seeds_needed(tests))}."
         ]
 

@@ -120,6 +120,19 @@ class Plan:
         pool, test = split(_without_features(self.gathered.rows), self.request.test_share, 0)
         return len(pool), len(test)
 
+    @property
+    def cut(self) -> str:
+        """Say that runs end before what was asked for, with the last row; empty if they do not."""
+        wanted = _wanted(self.campaign, self.request)
+        if wanted is None or wanted <= self.labels:
+            return ""
+        asked = f"{wanted:,} labels" if self.request.rounds is None else f"{self.request.rounds:,} rounds"
+        of = "" if self.request.rounds is None else f" of {self.campaign.batch_size:,} rows"
+        return (
+            f"Runs end with {self.labels:,} labels instead of {asked}{of}: there are no more rows to choose "
+            "from, and at their end all strategies have labelled the same."
+        )
+
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """All runs, seed after seed: one that is interrupted leaves whole seeds behind."""
@@ -229,16 +242,20 @@ def _pool_rows(campaign: Campaign, request: Request, gathered: Gathered) -> int:
 
 
 def _labels_per_run(campaign: Campaign, request: Request, pool_rows: int) -> int:
-    batch = campaign.batch_size
-    if request.labels_per_run is None and request.rounds is None:
+    batch, wanted = campaign.batch_size, _wanted(campaign, request)
+    if wanted is None:
         return batch * max(2, min(ROUNDS, pool_rows // 2 // batch))
-    wanted = request.labels_per_run or batch * (request.rounds or 0)
     if wanted <= batch:
         raise ConfigError(
             f"a run of {wanted:,} labels ends with the start set, a batch of {batch:,}, before any strategy "
             f"has picked a row; give more than {batch:,} labels, or 2 rounds or more"
         )
     return min(wanted, pool_rows)
+
+
+def _wanted(campaign: Campaign, request: Request) -> int | None:
+    """Give the labels per run that were asked for, if any were."""
+    return request.labels_per_run if request.rounds is None else campaign.batch_size * request.rounds
 
 
 def _without_features(rows: LabelledRows) -> LabelledRows:

@@ -17,6 +17,8 @@ from lamplighter.errors import ConfigError
 from lamplighter.progress import Progress, tell
 from lamplighter.report.text import decimal, duration, shorten
 
+#: The column of p in a table, which stands there without explanation.
+HOLM = "p (Holm)"
 REPORT, POINTS, SUMMARY = "report.html", "points.csv", "summary.json"
 
 
@@ -115,7 +117,7 @@ def _row(row: StrategyRow, control: str | None) -> dict[str, Any]:
     found["end"] = decimal(row.final.value if row.final else None)
     if control is not None:
         found[f"vs {control}"] = f"{row.against.difference:+.4f}" if row.against else None
-        found["p"] = f"{row.against.corrected:.2g}" if row.against else None
+        found[HOLM] = f"{row.against.corrected:.2g}" if row.against else None
         found["labels"] = needed(row.reach) if row.reach else None
         share = row.reach.share if row.against and row.reach else None
         found["saved"] = None if share is None or row.reach is None else f"{bound(row.reach)}{share:.0%}"

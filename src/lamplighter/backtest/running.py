@@ -188,6 +188,7 @@ def setting(plan: Plan, without_model: int = 0) -> Setting:
         control=CONTROL,
         cost_per_label=plan.price,
         facts=_facts(plan, without_model),
+        notices=(plan.cut,) if plan.cut else (),
     )
 
 

@@ -57,6 +57,8 @@ class Setting(Record):
         Price of one labelled row: of all its annotators, where there are several.
     facts
         Further lines for the report: name -> value.
+    notices
+        What a reader should know before the numbers.
     """
 
     campaign: str
@@ -71,6 +73,7 @@ class Setting(Record):
     control: str = "random"
     cost_per_label: float | None = None
     facts: Mapping[str, str] = Field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _metric_exists(self) -> Self:
