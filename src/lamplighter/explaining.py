@@ -16,7 +16,7 @@ from lamplighter.standing import Standing
 
 
 def explain(driver: Driver, row_id: str) -> dict[str, Any]:
-    """Give the picks of a row and its annotations, JSON-ready.
+    """Give the picks of a row, when it went out beside a batch, and its annotations, JSON-ready.
 
     Parameters
     ----------
@@ -35,15 +35,17 @@ def explain(driver: Driver, row_id: str) -> dict[str, Any]:
         )
     row = _as_id(standing, row_id)
     picks = [p for done in standing.steps(SelectDone) for p in _picks(standing, done, row)]
+    beside = _sent_beside(standing, row)
     said = _where(standing.annotations, row)
     return {
         "campaign": driver.campaign.name,
         "row": row,
         "holdout": bool(standing.in_holdout(tables.as_ids([row], standing.integer_ids))[0]),
         "picks": picks,
+        "sent_beside": beside,
         "annotations": [_plain(a) for a in said.to_pylist()],
         "label": _consensus(standing, row),
-        "verdict": _verdict(picks, len(said)),
+        "verdict": _verdict(picks, len(said), beside),
     }
 
 
@@ -64,6 +66,17 @@ def _where(table: Any, row: int | str) -> Any:
 def _picks(standing: Standing, done: SelectDone, row: int | str) -> list[dict[str, Any]]:
     table = _where(tables.from_parquet(standing.read(done.batch)), row)
     return [_pick(standing, done.round, found) for found in table.to_pylist()]
+
+
+def _sent_beside(standing: Standing, row: int | str) -> list[dict[str, Any]]:
+    """Give the rounds that sent a row out among a batch that it is none of: as gold, or once more."""
+    sent = [done.round for done in standing.steps(SelectDone) if done.extra]
+    kept = ("purpose", "answered", "annotators")
+    return [
+        {"round": number} | {name: found[name] for name in kept}
+        for number, table in zip(sent, standing.extras, strict=True)
+        for found in _where(table.select(["id", *kept]), row).to_pylist()
+    ]
 
 
 def _pick(standing: Standing, number: int, found: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +102,16 @@ def _consensus(standing: Standing, row: int | str) -> str | None:
     return standing.driver.campaign.classes[standing.labels.label[where]] if where >= 0 else None
 
 
-def _verdict(picks: list[dict[str, Any]], annotations: int) -> str:
+def _verdict(picks: list[dict[str, Any]], annotations: int, beside: list[dict[str, Any]]) -> str:
+    gold = [f"round {sent['round']}" for sent in beside if sent["purpose"] == "gold"]
+    again = [f"round {sent['round']}" for sent in beside if sent["purpose"] == "again"]
+    if gold:
+        return f"{' and '.join(gold)}: sent as a gold row, whose label is known, to see how good answers are"
+    back = f"; went back for one more annotator in {' and '.join(again)}" if again else ""
+    return _why_picked(picks, annotations) + back
+
+
+def _why_picked(picks: list[dict[str, Any]], annotations: int) -> str:
     if not picks:
         return (
             "never picked, but labelled from elsewhere" if annotations else "never picked, if the pool has it"

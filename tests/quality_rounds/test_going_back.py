@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lamplighter.driver import Driver
+from lamplighter.explaining import explain
 from lamplighter.labelers.base import BatchRow
+from lamplighter.report.rows import notices
 from lamplighter.standing import Standing
 from tests.quality_rounds.crews import batches, crew, rounds
 
@@ -89,3 +91,49 @@ def test_nobody_labels_a_row_twice(tmp_path: Path) -> None:
     pairs = Counter((row["id"], row["annotator"]) for row in said)
     assert max(pairs.values()) == 1
     assert len({row["annotator"] for row in said}) > 3
+
+
+def test_small_batches_send_back_their_share_over_the_rounds(tmp_path: Path) -> None:
+    quality = {"relabel": {"share": 0.1}}
+    skill = {"ann": 0.6, "bob": 0.6, "cid": 1.0}
+    driver = crew(tmp_path, quality, skill, crew={"each": 2}, batch_size=5, budget={"rounds": 20})
+    standing = rounds(driver, 9)
+    back = [len(again(standing, number)) for number in range(2, 10)]
+    assert set(back) == {0, 1}
+    assert 3 <= sum(back) <= 5  # half a row in each of 8 rounds
+    assert {len(batch.rows) for batch in batches(standing)[1:]} == {5}
+
+
+def test_that_a_row_went_back_can_be_asked(tmp_path: Path) -> None:
+    driver, ids = exchanged(tmp_path, share=0.2)
+    say(driver, "ann", dict.fromkeys(ids, "apple"))
+    say(driver, "bob", {row: "pear" if at < 4 else "apple" for at, row in enumerate(ids)})
+    rounds(driver, 1)
+    say(driver, "cid", dict.fromkeys(ids[:4], SKIP))
+    rounds(driver, 1)
+    told = explain(driver, str(ids[0]))
+    assert told["verdict"].startswith("round 1: ")
+    assert told["verdict"].endswith("; went back for one more annotator in round 2 and round 3")
+    assert told["sent_beside"] == [
+        {"round": 2, "purpose": "again", "answered": 2, "annotators": 3},
+        {"round": 3, "purpose": "again", "answered": 3, "annotators": 4},
+    ]
+    assert "back" not in explain(driver, str(ids[-1]))["verdict"]
+
+
+def test_that_a_row_is_gold_can_be_asked(tmp_path: Path) -> None:
+    driver = crew(tmp_path, {"gold": {"url": "gold.parquet", "share": 0.2}}, {"ann": 0.9})
+    gold = [row.id for row in batches(rounds(driver, 2))[0].rows if row.purpose == "gold"]
+    told = explain(driver, str(gold[0]))
+    assert told["verdict"] == "round 1: sent as a gold row, whose label is known, to see how good answers are"
+    assert told["annotations"]
+
+
+def test_what_has_no_label_is_told_without_a_wrong_reason(tmp_path: Path) -> None:
+    people = {"gold": {"url": "gold.parquet", "share": 0.2}, "annotators": {"bound": 0.9, "leave_out": True}}
+    standing = rounds(crew(tmp_path, people, {"abe": 0.05}), 2)
+    said = notices(standing.history.records[-1])
+    asked = len([row for row in batches(standing)[0].rows if row.purpose != "gold"])
+    assert said[-1] == (
+        f"{asked} answered rows have no label: all who saw them skipped them, or are left out of the labels."
+    )

@@ -200,7 +200,9 @@ def notices(record: RoundRecord) -> list[str]:
     said = [record.train.note, record.evaluate.note, *(select.notices if select else ()), _facts(select)]
     counted = {
         "labelled ids are not in the pool": collect.unknown_rows,
-        "rows were skipped by their annotators and are not asked again": collect.abstained,
+        "answered rows have no label: all who saw them skipped them, or are left out of the labels": (
+            collect.abstained
+        ),
         "rows of the pool were left out: NaN or infinity in their features, or invalid probabilities": (
             score.left_out if score else 0
         ),

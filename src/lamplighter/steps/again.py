@@ -21,6 +21,8 @@ from lamplighter.rounds import CollectDone, SelectDone
 from lamplighter.standing import READERS, Standing
 from lamplighter.steps.sampled import audited_rows, sent_again
 
+_GOLDEN_RATIO = (1 + 5**0.5) / 2
+
 
 @dataclass(frozen=True, eq=False)
 class Again:
@@ -56,7 +58,7 @@ def again_rows(standing: Standing, rows: int) -> Again:
     answers = everybody.without(_left_out(standing))
     answers = answers.of_rows(tables.is_in(answers.ids, may))
     certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
-    budget = math.floor(wanted.share * rows)
+    budget = _rounded(standing, wanted.share * rows)
     lost = _without_label(standing, may)[:budget]
     picked = relabel(
         answers,
@@ -70,6 +72,15 @@ def again_rows(standing: Standing, rows: int) -> Again:
     ids = pa.concat_arrays([lost, answers.ids.take(pa.array(picked))])
     # Also who skipped, or is left out, has seen the row: one more person is one more than all of them.
     return Again(ids, _among(ids, heard.ids, heard.people))
+
+
+def _rounded(standing: Standing, rows: float) -> int:
+    """Round up in some rounds and down in others, so that small batches send back their share too.
+
+    The thresholds are the multiples of the golden ratio, which lie evenly over any run of rounds.
+    """
+    first = rng.generator(standing.driver.campaign.seed, 0, "relabel").random()
+    return math.floor(rows + (first + standing.number * _GOLDEN_RATIO) % 1)
 
 
 def _left_out(standing: Standing) -> list[str]:
