@@ -49,6 +49,21 @@ def test_people_get_rows_in_their_order_of_priority_and_see_nothing_else(campaig
     assert len({task["data"]["lamplighter_campaign"] for task in campaign.tasks()}) == 1
 
 
+@pytest.mark.parametrize("columns", [(), ("text", "note")])
+def test_rows_that_were_picked_when_other_columns_were_shown(
+    label_studio: Server, columns: tuple[str, ...]
+) -> None:
+    """The first row, which goes back, is from before there was a note, and has a size instead."""
+    campaign = made(label_studio, ROWS, columns=columns)
+    first, *others = BATCH.rows
+    now = [replace(row, display={"text": f"text of {row.id}", "note": "new"}) for row in others]
+    campaign.dispatch(replace(BATCH, rows=(replace(first, display={"text": "old", "size": 0.5}), *now)))
+    data = [task["data"] for task in campaign.tasks()]
+    assert [(cells["text"], cells["note"]) for cells in data[:2]] == [("old", ""), ("text of 3", "new")]
+    size = ["not sent"] * 2 if columns else [0.5, ""]
+    assert [cells.get("size", "not sent") for cells in data[:2]] == size
+
+
 def guesses(campaign: Campaign) -> list[tuple[str, float]]:
     """Give the one guess that each task shows."""
     shown = [task["predictions"] for task in campaign.tasks()]

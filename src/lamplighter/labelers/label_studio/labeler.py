@@ -153,7 +153,7 @@ class LabelStudio(Labeler):
         """
         if not batch.rows:
             return Ticket(batch.id, batch.round, batch.created_at, 0)
-        shown = self._shown(batch.rows[0])
+        shown = self._shown(batch.rows)
 
         def send(client: Client, claim: Claim) -> Ticket:
             mark = mark_of(desk)
@@ -262,15 +262,19 @@ class LabelStudio(Labeler):
             )
         return project
 
-    def _shown(self, row: BatchRow) -> Mapping[str, object]:
-        """Give the columns that are sent, as a row has them."""
-        missing = [name for name in self.columns if name not in row.display]
+    def _shown(self, rows: Sequence[BatchRow]) -> Mapping[str, object]:
+        """Give the columns that are sent, each as the first row has it that shows something there."""
+        there: dict[str, object] = {}
+        # Rows that go back may have been picked when other columns were shown.
+        for name, value in (cell for row in rows for cell in row.display.items()):
+            if there.get(name) is None:
+                there[name] = value
+        missing = [name for name in self.columns if name not in there]
         if missing:
             raise LabelerError(
-                f"labeler.params.columns names '{missing[0]}'; pool.display has "
-                f"{', '.join(row.display) or 'none'}"
+                f"labeler.params.columns names '{missing[0]}'; pool.display has {', '.join(there) or 'none'}"
             )
-        taken = sorted(OURS & row.display.keys())
+        taken = sorted(OURS & there.keys())
         if taken:
             raise LabelerError(f"pool.display has '{taken[0]}', a name of ours; call that column otherwise")
-        return {name: row.display[name] for name in self.columns or row.display}
+        return {name: there[name] for name in self.columns or there}

@@ -49,8 +49,11 @@ def id_of(key: object) -> int | str | None:
 
 
 def data_of(row: BatchRow, control: Control, keys: Mapping[str, str], columns: Sequence[str]) -> Row:
-    """Give a row as a task's data; nothing says what it is wanted for."""
-    shown = {name: row.display[name] for name in columns}
+    """Give a row as a task's data; nothing says what it is wanted for.
+
+    A row that goes back may be from before a column was shown, which is then empty.
+    """
+    shown = {name: row.display.get(name) for name in columns}
     data = {name: _showable(value) for name, value in shown.items()}
     if ROW in control.variables:
         data[ROW] = {name: plain(value) for name, value in shown.items()}
