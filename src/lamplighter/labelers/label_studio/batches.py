@@ -107,6 +107,7 @@ class Outgoing:
     def _ticket(self) -> Ticket:
         rows = self.batch.rows
         params = {
+            "server": self.tasks.client.address,
             "project": self.project.id,
             "control": self._control.name,
             "shown": self._control.shown,

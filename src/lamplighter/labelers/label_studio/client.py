@@ -79,6 +79,13 @@ class Client:
         return f"Label Studio at {urlsplit(self.url).netloc}"
 
     @property
+    def address(self) -> str:
+        """Where the server is, without anything that could be a credential; tickets keep it."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2].lower()
+        return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/')}"
+
+    @property
     def settles_s(self) -> float:
         """Seconds after which what was sent and not answered has been done, or never will be."""
         least, most = SETTLES_S

@@ -20,11 +20,18 @@ _PART = 1000
 
 @dataclass(frozen=True)
 class Collecting:
-    """One project's tasks, and the tickets of the batches that went to it."""
+    """One project's tasks, and the tickets of the batches that went to it.
+
+    Attributes
+    ----------
+    mixed
+        Whether stored answers may be from another server's project of the same number.
+    """
 
     tasks: Tasks
     tickets: Sequence[Ticket]
     desk: Desk
+    mixed: bool = False
 
     def answers(self, since: Cursor) -> Iterator[Annotation | Problem]:
         """Give what is new; one problem where the project is gone."""
@@ -39,8 +46,13 @@ class Collecting:
                 f"{rows} rows sent to it that were not collected before are lost unless it is restored",
             )
             return
-        newest = newest_time(since.known, project) if since.known is not None else since.newest
-        yield from self._changed(self._reading(since), newest)
+        yield from self._changed(self._reading(since), self._newest(since))
+
+    def _newest(self, since: Cursor) -> datetime | None:
+        """Give the time from which on there may be news; None: all is to be read."""
+        if self.mixed:
+            return None
+        return newest_time(since.known, self.tasks.project) if since.known is not None else since.newest
 
     def _changed(self, reading: Reading, newest: datetime | None) -> Iterator[Annotation | Problem]:
         started = self.tasks.client.server_time
@@ -95,6 +107,59 @@ def by_project(tickets: Sequence[Ticket]) -> dict[int, list[Ticket]]:
         if "project" in ticket.params:
             found.setdefault(ticket.params["project"], []).append(ticket)
     return found
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Tickets of batches that went to a project of another server, of which this one has no task."""
+
+    server: str
+    project: int
+    tickets: Sequence[Ticket]
+
+    def problem(self, client: Client) -> Problem:
+        """Say what is not collected, and what to do about it."""
+        rows = sum(ticket.rows for ticket in self.tickets)
+        return Problem(
+            f"project {self.project} of {self.server}",
+            f"{rows} rows were sent to it, and {client.host}, where url leads now, has none of their tasks; "
+            f"what people answer there is not collected: set url back to {self.server} until they are done, "
+            "or bring its projects over with their tasks",
+        )
+
+
+def by_server(
+    client: Client, tickets: Sequence[Ticket], desk: Desk, mark: str
+) -> tuple[list[Collecting], list[Elsewhere]]:
+    """Sort tickets by project, and take those apart that are of another server.
+
+    An address may change its name: where the tasks are, the server is the same. Tickets from before
+    tickets kept the address are taken for this server's.
+    """
+    here: dict[int, list[Ticket]] = {}
+    elsewhere: list[Elsewhere] = []
+    for (server, project), mine in _by_place(tickets).items():
+        if server in ("", client.address) or Tasks(client, project, mark).holds(t.batch for t in mine):
+            here.setdefault(project, []).extend(mine)
+        else:
+            elsewhere.append(Elsewhere(server, project, mine))
+    strange = {each.project for each in elsewhere}
+    return [
+        Collecting(Tasks(client, project, mark), sorted(mine, key=_round), desk, project in strange)
+        for project, mine in here.items()
+    ], elsewhere
+
+
+def _by_place(tickets: Sequence[Ticket]) -> dict[tuple[str, int], list[Ticket]]:
+    found: dict[tuple[str, int], list[Ticket]] = {}
+    for project, mine in by_project(tickets).items():
+        for ticket in mine:
+            found.setdefault((ticket.params.get("server", ""), project), []).append(ticket)
+    return found
+
+
+def _round(ticket: Ticket) -> int:
+    return ticket.round
 
 
 def of_host(said: Annotation | Problem, client: Client) -> Annotation | Problem:

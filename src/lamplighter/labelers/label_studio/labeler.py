@@ -25,7 +25,7 @@ from lamplighter.labelers.base import (
 from lamplighter.labelers.label_studio import batches
 from lamplighter.labelers.label_studio.claims import Claim, TakenOver, claimed
 from lamplighter.labelers.label_studio.client import Client, Gone, session
-from lamplighter.labelers.label_studio.collecting import Collecting, by_project, of_host
+from lamplighter.labelers.label_studio.collecting import Collecting, Elsewhere, by_project, by_server, of_host
 from lamplighter.labelers.label_studio.label_config import control_in
 from lamplighter.labelers.label_studio.project import Project, Wanted, checked, found_or_made, mark_of
 from lamplighter.labelers.label_studio.tasks import OURS, Tasks
@@ -174,8 +174,10 @@ class LabelStudio(Labeler):
         """Give answers, edits, skips and deletions of people since the newest stored answer."""
         said: list[Annotation | Problem] = []
         with self._open() as client:
-            for collecting in self._projects(client, tickets, desk):
+            here, elsewhere = self._servers(client, tickets, desk)
+            for collecting in here:
                 said += (of_host(each, client) for each in collecting.answers(since))
+            said += (each.problem(client) for each in elsewhere)
         return Collected(
             [each for each in said if isinstance(each, Annotation)],
             [each for each in said if isinstance(each, Problem)],
@@ -211,9 +213,11 @@ class LabelStudio(Labeler):
     def finished(self, ticket: Ticket, desk: Desk) -> bool | None:
         """Say whether each task of a batch has as many answers as are wanted; a skip is one."""
         with self._open() as client:
-            parts = self._projects(client, [ticket], desk)
+            here, elsewhere = self._servers(client, [ticket], desk)
+            if elsewhere:
+                return None
             try:
-                return all(batches.is_finished(part.tasks, ticket) for part in parts)
+                return all(batches.is_finished(part.tasks, ticket) for part in here)
             except Gone:
                 return None
 
@@ -241,9 +245,14 @@ class LabelStudio(Labeler):
         raise LabelerError(f"other drivers took over {_TURNS} times in a row; let one run at a time")
 
     def _projects(self, client: Client, tickets: Sequence[Ticket], desk: Desk) -> list[Collecting]:
-        found = by_project(tickets)
-        mark = mark_of(desk) if found else ""
-        return [Collecting(Tasks(client, number, mark), mine, desk) for number, mine in found.items()]
+        return self._servers(client, tickets, desk)[0]
+
+    def _servers(
+        self, client: Client, tickets: Sequence[Ticket], desk: Desk
+    ) -> tuple[list[Collecting], list[Elsewhere]]:
+        """Give the projects that tickets are about, and tickets of another server."""
+        mark = mark_of(desk) if by_project(tickets) else ""
+        return by_server(client, tickets, desk, mark)
 
     def _project(self, client: Client, desk: Desk, mark: str, shown: Mapping[str, object]) -> Project:
         number = self.project

@@ -14,6 +14,7 @@ from lamplighter.errors import KeyExists, KeyMissing, LabelerError, StoreUnavail
 from lamplighter.labelers.base import Desk
 from lamplighter.labelers.label_studio.client import Call, Client, Gone, Unclear
 from lamplighter.labelers.label_studio.label_config import Control, control_in
+from lamplighter.labelers.label_studio.tasks import Tasks
 from lamplighter.store.base import ObjectStore
 
 _MARK = "labelers/label_studio/campaign.json"
@@ -74,14 +75,25 @@ def found_or_made(client: Client, desk: Desk, mark: str, wanted: Wanted) -> int:
     Only one driver may do this at a time.
     """
     for project in _made_before(desk.store):
-        with suppress(Gone):
-            client.read(f"/api/projects/{project}", include="id")
+        if _is_ours(client, mark, project):
             return project
     found = _marked(client, mark)
     project = found if found is not None else _make(client, mark, wanted)
+    said = json.dumps({"project": project, "server": client.address}).encode()
     with suppress(KeyExists):
-        desk.store.create(f"{_MADE}{project:012d}.json", json.dumps({"project": project}).encode())
+        desk.store.create(f"{_MADE}{project:012d}.json", said)
     return project
+
+
+def _is_ours(client: Client, mark: str, project: int) -> bool:
+    """Say whether a project is the campaign's: on another server its number is somebody else's.
+
+    Its description tells, or its tasks where somebody has written another one.
+    """
+    with suppress(Gone):
+        found = client.read(f"/api/projects/{project}", include="id,description")
+        return _sign(mark) in (found.get("description") or "") or Tasks(client, project, mark).count() > 0
+    return False
 
 
 def _made_before(store: ObjectStore) -> Iterator[int]:

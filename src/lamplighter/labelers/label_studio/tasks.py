@@ -100,6 +100,12 @@ class Tasks:
         """Count tasks."""
         return int(self._page(filters, {"page_size": 1, "include": "id"})["total"])
 
+    def holds(self, batches: Iterable[str]) -> bool:
+        """Say whether the project has a task of any of these batches; False where there is no project."""
+        with suppress(Gone):
+            return any(self.count(where(f"data.{BATCH}", "in_list", w, "List")) for w in _windows([*batches]))
+        return False
+
     def read(self, include: str, *filters: Filter, everything: bool = False) -> Iterator[Row]:
         """Give tasks in the order of their ids.
 
