@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lamplighter import learner
 from lamplighter.errors import ConfigError
 from lamplighter.labelers import LABELERS
+from lamplighter.labelers.route import Route
 from lamplighter.redaction import literal_secrets
 from lamplighter.strategies.base import Output
 
@@ -57,11 +58,14 @@ def _check_secrets(name: str, params: Mapping[str, Any], where: str) -> None:
 
 def check_repeats(campaign: Campaign, labeler: Labeler) -> None:
     """Raise ConfigError where a machine is to be asked twice about a row: it says the same again."""
-    quality = campaign.quality
+    quality, name = campaign.quality, campaign.labeler.name
+    if isinstance(labeler, Route):
+        # What wants one more answer goes to the last labeler of a route.
+        name, labeler = labeler.people
     if quality and labeler.automated and (quality.overlap or quality.relabel):
         raise ConfigError(
-            f"quality: labeler '{campaign.labeler.name}' is a machine, which has no second opinion for "
-            "overlap or relabel; leave them out, or use labeler 'route' with people at its end"
+            f"quality: labeler '{name}' is a machine, which has no second opinion for overlap or relabel; "
+            "leave them out, or use labeler 'route' with people at its end"
         )
 
 

@@ -104,7 +104,7 @@ def test_after_three_outages_the_rest_is_not_tried(service: Service, waits: list
     assert len(labels(found)) == 1
     assert [p.where for p in found.problems[3:]] == ["labeler 'http'"]
     assert found.problems[3].what == (
-        "6 rows were not asked about: it failed 3 times in a row; they are left for the next collect"
+        "6 rows were not asked about: it failed 3 times in a row; they have no answer yet"
     )
 
 

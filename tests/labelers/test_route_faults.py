@@ -49,6 +49,31 @@ def test_rows_that_a_broken_machine_leaves_open_go_to_people() -> None:
         assert len(service.seen) == seen, "rows that people have are not asked about any more"
 
 
+@pytest.mark.parametrize(("tries", "said"), [(1, "in this round"), (3, "in 3 rounds")])
+def test_what_becomes_of_rows_without_an_answer_is_told_as_it_is(tries: int, said: str) -> None:
+    with Service(label_all) as service:
+        service.usual = lambda seen: Act(503)
+        at = Campaign(route(http(service), FILES, confidence=None, tries=tries))
+        told = at.collect(4).problems[0].what
+    assert told.endswith(f"rows that it does not answer {said} move on to the next labeler")
+    assert "nothing is lost" not in told
+    assert (len(sent_to_people(at.store)) == 20) == (tries == 1)
+
+
+def test_what_is_heard_of_earlier_batches_counts_though_the_newest_has_no_answer() -> None:
+    with Service(label_all) as service:
+        service.usual = lambda seen: Act(422, b"too new") if 2001 in seen.ids else label_all(seen)
+        machine = {"name": "http", "params": {"url": service.url, "attempts": 1}}
+        at = Campaign(route(machine, FILES, confidence=None, tries=1, holdout_to_people=False))
+        earlier = at.dispatch()
+        rows = tuple(replace(row, id=2000 + row.rank) for row in at.batch.rows)
+        later = at.labeler.dispatch(replace(at.batch, id="later", round=4, rows=rows), at.desk())
+        found = at.labeler.collect([earlier, later], Cursor(5), at.desk())
+    assert set(by_status(found, Status.LABELLED)) == {row.id for row in at.batch.rows}
+    assert set(sent_to_people(at.store)) == {row.id for row in rows}
+    assert "answered none of the 20 rows of batch 'later" in found.problems[0].what
+
+
 def test_a_machine_that_recovers_is_asked_about_what_is_open() -> None:
     with Service(label_all) as service:
         service.acts += [Act(422, b"too long")]
@@ -72,7 +97,6 @@ def test_a_machine_is_not_asked_again_about_what_the_other_one_waits_for() -> No
 
 
 def test_the_cap_of_a_model_counts_what_settled_batches_cost() -> None:
-    """A model adds up the pages of the tickets that it is given: also of those that need no answer."""
     with Service(chat) as service:
         prices = {"input_price": 10_000.0, "output_price": 100_000.0, "max_tokens": 10}  # 2 for a reply
         asked = {"model": "tiny", "base_url": service.url, "prompt": "{{ id }}", "instructions": ""}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lamplighter.driver import open_driver
 from lamplighter.errors import ConfigError, UnknownName
 from lamplighter.labelers import LABELERS
+from tests.campaigns import write_campaign, write_pool
 from tests.labelers.routes import (
     FILES,
     FUNCTION,
+    OTHER,
     function,
     route,
 )
@@ -65,3 +69,20 @@ def test_an_unknown_labeler_is_an_unknown_name() -> None:
 def test_a_route_shows_no_secret() -> None:
     hidden = {"name": "http", "params": {"url": "http://x", "headers": {"Authorization": "Bearer hush-4711"}}}
     assert "hush-4711" not in repr(route(hidden, FILES))
+
+
+@pytest.mark.parametrize(
+    "quality", [{"overlap": {"share": 0.5, "annotators": 2}}, {"relabel": {"share": 0.1}}]
+)
+def test_a_route_that_ends_with_a_machine_gives_no_second_opinion(
+    tmp_path: Path, quality: dict[str, Any]
+) -> None:
+    write_pool(tmp_path)
+    machines = [function(), function(OTHER)]
+    labeler = {"name": "route", "params": {"labelers": machines}}
+    with pytest.raises(ConfigError, match="labeler 'function' is a machine, which has no second opinion"):
+        open_driver(write_campaign(tmp_path, labeler=labeler, quality=quality))
+    labeler["params"] = {"labelers": [*machines, FILES]}
+    assert (
+        open_driver(write_campaign(tmp_path, labeler=labeler, quality=quality)).labeler.answers_per_row == 1
+    )

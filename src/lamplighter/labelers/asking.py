@@ -39,6 +39,23 @@ CLOSED = "closed"
 _SHORTEST_SECRET = 4  # blotting out shorter values would garble ordinary text
 
 
+class Unheard(LabelerError):
+    """No row of the newest batch was answered, and whoever runs the round should see to it.
+
+    Attributes
+    ----------
+    why
+        What happened, without what is to be done.
+    found
+        What there is all the same: answers about earlier batches, and problems.
+    """
+
+    def __init__(self, said: str, why: str = "", found: Collected | None = None) -> None:
+        super().__init__(said)
+        self.why = why or said
+        self.found = found or Collected()
+
+
 class Automated(Labeler):
     """A labeler that is asked when answers are collected. Subclasses say how.
 
@@ -91,8 +108,10 @@ class Automated(Labeler):
 
         Raises
         ------
+        Unheard
+            No row of the newest batch was answered.
         LabelerError
-            No row of the newest batch was answered, or none can be as things stand.
+            No row can be, as things stand.
         """
         due = [ticket for ticket in tickets if since.round > ticket.round]
         shelf = Shelf(desk.store, self.name)
@@ -101,21 +120,24 @@ class Automated(Labeler):
         wanted = [ticket for ticket in due if CLOSED not in ticket.params]
         session.ask_about(wanted)
         pages = sorted([*before, *session.pages], key=lambda page: page.key)
-        if wanted and session.failures:
-            self._check_alive(max(wanted, key=lambda ticket: ticket.round), pages, session.failures[0])
         read = list(first_answers(pages))
         heard = [(page, said) for page, said in read if page.answered.round == since.round]
-        return Collected(
+        found = Collected(
             [_annotation(page, said, self.name) for page, said in read],
             [*_no_classes(heard, desk.classes), *session.problems],
         )
+        if wanted and session.failures:
+            newest = max(wanted, key=lambda ticket: ticket.round)
+            if not any(page.answered.batch == newest.batch for page in pages):
+                raise self._unheard(newest, session.failures[0], found)
+        return found
 
-    def _check_alive(self, newest: Ticket, pages: Sequence[Page], why: Problem) -> None:
-        if not any(page.answered.batch == newest.batch for page in pages):
-            raise LabelerError(
-                f"labeler '{self.name}' answered none of the {newest.rows} rows of batch '{newest.batch}': "
-                f"{why.where}: {why.what}; put it right and run again, nothing is lost"
-            )
+    def _unheard(self, newest: Ticket, failure: Problem, found: Collected) -> Unheard:
+        why = (
+            f"labeler '{self.name}' answered none of the {newest.rows} rows of batch '{newest.batch}': "
+            f"{failure.where}: {failure.what}"
+        )
+        return Unheard(f"{why}; put it right and run again, nothing is lost", why, found)
 
     def scrubbed(self, text: str) -> str:
         """Give a text without the labeler's secrets."""

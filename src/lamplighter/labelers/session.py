@@ -117,8 +117,6 @@ class Session:
         """What went wrong, in an order that does not hang on which thread was first."""
         found = sorted(self.failures, key=lambda failure: failure.where)
         if self.left and self.stopped:
-            what = (
-                f"{self.left} rows were not asked about: {self.stopped}; they are left for the next collect"
-            )
+            what = f"{self.left} rows were not asked about: {self.stopped}; they have no answer yet"
             found.append(Problem(f"labeler '{self.labeler.name}'", what))
         return found

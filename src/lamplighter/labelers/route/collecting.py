@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lamplighter import labelers as registered
 from lamplighter import tables
 from lamplighter.errors import KeyExists, LabelerError
-from lamplighter.labelers.asking import CLOSED
+from lamplighter.labelers.asking import CLOSED, Unheard
 from lamplighter.labelers.base import Annotation, Collected, Cursor, Desk, Problem, Status, Ticket
 from lamplighter.labelers.route.book import PEOPLE, Book, Entry, Sent
 from lamplighter.labelers.route.rule import suggestions
@@ -69,12 +69,22 @@ class Collecting:
             return {}
         try:
             found = machine.collect(tickets, self.since, self.desk)
+        except Unheard as silent:
+            found = silent.found
+            self.problems.append(Problem(f"labeler '{name}'", f"{silent.why}; {self._moving_on}"))
         except LabelerError as error:
             self.problems.append(Problem(f"labeler '{name}'", str(error)))
             return {}
         self.problems += found.problems
         # A row may have been asked about in two batches.
         return {said.id: said for said in sorted(found.annotations, key=_when)}
+
+    @property
+    def _moving_on(self) -> str:
+        """Say what becomes of rows that a machine does not answer."""
+        tries = self.route.rule.tries
+        rounds = "in this round" if tries == 1 else f"in {tries} rounds"
+        return f"rows that it does not answer {rounds} move on to the next labeler"
 
     def _tickets_at(self, stage: int, group: Sequence[int]) -> Iterator[Ticket]:
         """Give all receipts of a machine, since it may count what all of them cost; some are closed."""
