@@ -162,6 +162,21 @@ def test_one_more_annotator_sees_the_same_task(campaign: Campaign) -> None:
     assert sorted(said.annotator for said in answers if said.id == 1) == [ANN.email, BOB.email, CID.email]
 
 
+def test_after_a_skip_one_more_annotator_is_asked_and_not_two(campaign: Campaign) -> None:
+    campaign.dispatch(rows_of(BATCH, annotators=2))
+    for row in ROWS:
+        campaign.server.annotate(campaign.task(row), "cat", by=ANN)
+        campaign.server.skip(campaign.task(row), by=BOB)
+    campaign.dispatch(Batch("again", 4, BATCH.created_at, BATCH.classes, (asked_again(9, 3),)))
+    assert [next_for(campaign, person) for person in (ANN, BOB)] == [None, None]
+    assert next_for(campaign, CID) == campaign.task(9)
+    (task,) = (task for task in campaign.tasks() if task["id"] == campaign.task(9))
+    assert (task["overlap"], task["is_labeled"]) == (3, False)
+    campaign.server.annotate(campaign.task(9), "dog", by=CID)
+    (task,) = (task for task in campaign.tasks() if task["id"] == campaign.task(9))
+    assert task["is_labeled"], "a fourth person would be asked"
+
+
 def test_a_row_without_a_task_is_sent_for_the_people_that_it_lacks(campaign: Campaign) -> None:
     again = Batch("again", 4, BATCH.created_at, BATCH.classes, (asked_again(9, 3),))
     campaign.dispatch(again)
