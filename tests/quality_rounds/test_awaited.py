@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter import tables
 from lamplighter.annotations import Table
-from lamplighter.awaited import Awaited, Sent, still_awaited
+from lamplighter.awaited import Awaited, Sent, people_of, still_awaited
 from lamplighter.driver import Driver, open_driver
 from lamplighter.labelers.base import Annotation, Status
-from lamplighter.rounds import RoundRecord, SelectDone
+from lamplighter.rounds import DispatchDone, RoundRecord, SelectDone
 from lamplighter.standing import Standing
 from lamplighter.status import status
 from lamplighter.steps.perform import run_round
@@ -28,6 +31,7 @@ from tests.annotations.made import table_of
 from tests.campaigns import write_campaign, write_pool
 from tests.quality_rounds.crews import batches, crew, rounds, write_gold
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILES = {"name": "files", "params": {}}
 GOOD = {"ann": 1.0, "bob": 1.0, "cid": 1.0}
 TWICE = {"overlap": {"share": 1.0, "annotators": 2}}
@@ -228,3 +232,30 @@ def test_what_is_missing_is_what_was_asked_less_who_answered(
 def test_nothing_is_awaited_where_nothing_was_asked(integer: bool) -> None:
     found = still_awaited([], table_of([], integer_ids=integer), integer)
     assert (found.rows, found.total) == (0, 0)
+
+
+def test_rounds_of_an_earlier_version_can_be_read() -> None:
+    """Their batches had no column `annotators`, and they did not keep how many people answer a row."""
+    old = pa.table({"id": [1, 2], "rank": [1, 2]})
+    assert people_of(tables.to_parquet(old)).to_pylist() == [
+        {"id": 1, "annotators": None},
+        {"id": 2, "annotators": None},
+    ]
+    done = {"round": 1, "writer": "w", "started_at": NOW, "finished_at": NOW, "rows": 2, "labeler": "files"}
+    assert DispatchDone.model_validate(done).answers_per_row is None
+
+
+def test_what_an_earlier_version_sent_to_another_labeler_waits_for_one_person(tmp_path: Path) -> None:
+    write_pool(tmp_path)
+    three = {"name": "simulated", "params": {"labels": "truth.parquet", "annotators": 3}}
+    rounds(opened(tmp_path, FILES), 1)
+    driver = opened(tmp_path, three)
+    history = driver.history()
+    record = history.records[0]
+    assert record.dispatch is not None
+    older = record.dispatch.model_copy(update={"answers_per_row": None})
+    before = replace(history, records=(record.model_copy(update={"dispatch": older}),))
+    assert Standing(driver, before).awaited.total == 100
+    own = older.model_copy(update={"labeler": "simulated"})
+    mine = replace(history, records=(record.model_copy(update={"dispatch": own}),))
+    assert Standing(driver, mine).awaited.total == 300
