@@ -99,7 +99,8 @@ are scaled to mean 0 and deviation 1 before anybody sees them. Our strategies ha
 and no wrapper (near-duplicates are not skipped), the peers theirs.
 
 **Area** is the area under the learning curve per label: the mean of the metric over the curve, from the
-start set to the last batch. ± is one standard error over the seeds."""
+start set to the last batch. A round without a model, since only one class is among its labels, counts as
+one that always guesses that class. ± is one standard error over the seeds."""
 
 
 def _table(header: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
