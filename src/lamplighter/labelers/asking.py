@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import ClassVar
 
 from lamplighter.errors import LabelerError, unknown
@@ -137,6 +138,9 @@ class Automated(Labeler):
             f"labeler '{self.name}' answered none of the {newest.rows} rows of batch '{newest.batch}': "
             f"{failure.where}: {failure.what}"
         )
+        # One failure speaks for the whole batch.
+        rest = [p for p in found.problems if not p.where.startswith(f"batch {newest.batch},")]
+        found = replace(found, problems=rest)
         return Unheard(f"{why}; put it right and run again, nothing is lost", why, found)
 
     def scrubbed(self, text: str) -> str:
