@@ -63,7 +63,8 @@ class ScanJob:
     holdout_key, holdout_below
         Rows whose hash under the key is smaller are the holdout: gathered, never in the shortlist.
     holdout_drawn
-        False while the bound is only an upper one: then its rows may be in the shortlist too.
+        False while the bound is only an upper one: then its rows are in the shortlist too, beyond the rows
+        that its lanes have, where they would be if they are not drawn.
     sample_key, sample_below
         Rows whose hash under the key is smaller are gathered with the class predicted for them.
     carry
@@ -143,6 +144,7 @@ class _ShardScan:
         id_type = pa.int64() if job.pool.manifest.id_kind == "int64" else pa.large_string()
         self.lanes = lanes_of(job.lanes, id_type)
         self.samples = HashSamples(job, id_type)
+        self.aside = [shortlists.empty(id_type)]
         self.rows = self.left_out = 0
         self.started = False
         self.kernel = job.scorer.kernel(Output.LOGITS in job.wanted) if job.scorer else None
@@ -166,6 +168,7 @@ class _ShardScan:
         holdout, sample = self.samples.result()
         return ScanResult(
             shortlist=self._shortlist(),
+            aside=shortlists.concatenate(self.aside),
             holdout=holdout,
             sample=sample,
             rows=self.rows,
@@ -219,7 +222,16 @@ class _ShardScan:
         found += np.float32(0)
         ids = take_ids(block.ids, digests, at)
         group = np.zeros(len(near), np.int32) if rows.group is None else rows.group[near]
-        lane.best.add(Shortlist(ids, found, ties, *places(block, at), outputs, group))
+        self._add(lane, Shortlist(ids, found, ties, *places(block, at), outputs, group), at)
+
+    def _add(self, lane: KeptLane, rows: Shortlist, at: I64) -> None:
+        """Add rows to a list; but keep aside what may be the holdout's, which must not fill it."""
+        held = self.samples.held
+        if held is not None and not self.job.holdout_drawn and len(apart := np.flatnonzero(held[at])):
+            aside = rows.take(apart)
+            self.aside.append(replace(aside, lane=aside.lane + np.int32(lane.first)))
+            rows = rows.take(np.flatnonzero(~held[at]))
+        lane.best.add(rows)
 
     def _shortlist(self) -> Shortlist:
         return shortlists.concatenate([lane.shortlist() for lane in self.lanes])

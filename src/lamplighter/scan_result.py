@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +67,9 @@ class ScanResult:
     ----------
     shortlist
         The best rows, best first.
+    aside
+        Rows that may be the holdout's, of those that would be among the best if they were not; empty where
+        the holdout is drawn, and once the results of all shards are merged.
     holdout, sample
         Members of the two hash samples.
     rows
@@ -78,6 +81,7 @@ class ScanResult:
     """
 
     shortlist: Shortlist
+    aside: Shortlist
     holdout: Rows
     sample: Sample
     rows: int
@@ -89,6 +93,7 @@ def join(results: Sequence[ScanResult], lanes: Sequence[Lane]) -> ScanResult:
     """Merge results of distinct shards; associative and commutative. At least one is needed."""
     return ScanResult(
         shortlist=shortlists.best_of_lanes([r.shortlist for r in results], lanes),
+        aside=shortlists.concatenate([r.aside for r in results]),
         holdout=join_rows([r.holdout for r in results]),
         sample=join_samples([r.sample for r in results]),
         rows=sum(r.rows for r in results),
@@ -98,7 +103,7 @@ def join(results: Sequence[ScanResult], lanes: Sequence[Lane]) -> ScanResult:
 
 
 def merge(results: Sequence[ScanResult], lanes: Sequence[Lane], paths: Sequence[str] = ()) -> ScanResult:
-    """Merge the results of all shards, and check the ids in what comes out.
+    """Merge the results of all shards, list what was kept aside, and check the ids in what comes out.
 
     Parameters
     ----------
@@ -116,6 +121,8 @@ def merge(results: Sequence[ScanResult], lanes: Sequence[Lane], paths: Sequence[
         alone, so that the outcome does not depend on how the pool was cut into shards.
     """
     merged = join(results, lanes)
+    listed = shortlists.with_aside(merged.shortlist, merged.aside, lanes)
+    merged = replace(merged, shortlist=listed, aside=shortlists.empty(listed.ids.type))
     shortlists.check_unique(merged.shortlist, paths)
     shortlists.check_unique(merged.holdout, paths)
     return merged

@@ -95,6 +95,22 @@ def best_of_lanes(parts: Sequence[Shortlist], lanes: Sequence[Lane]) -> Shortlis
     return whole.take(order[place < _rows_wanted(lanes)[lane]])
 
 
+def with_aside(own: Shortlist, aside: Shortlist, lanes: Sequence[Lane]) -> Shortlist:
+    """List rows kept aside among the best of every lane, where fewer of those than it keeps are better.
+
+    So the best rows of every lane are among them, whichever of the rows aside are left out in the end.
+    """
+    if not len(aside):
+        return own
+    whole = concatenate([own, aside])
+    order = _ranking(whole, np.arange(len(whole)))
+    order = order[np.argsort(whole.lane[order], kind="stable")]
+    lane, counts = whole.lane[order], order < len(own)
+    before: I64 = np.cumsum(counts) - counts
+    better: I64 = before - before[np.searchsorted(lane, lane)]
+    return whole.take(order[better < _rows_wanted(lanes)[lane]])
+
+
 def _rows_wanted(lanes: Sequence[Lane]) -> I64:
     """Give how many rows each numbered list keeps."""
     return np.repeat([lane.rows for lane in lanes], [lane.groups for lane in lanes]).astype(np.int64)

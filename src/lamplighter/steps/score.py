@@ -32,7 +32,10 @@ SAMPLE_ROWS = 20_000
 
 
 def score(standing: Standing) -> ScoreDone:
-    """Scan the pool with the round's model and strategy; memory is a block and a shortlist."""
+    """Scan the pool with the round's model and strategy; memory is a block and a shortlist.
+
+    The first scan also lists rows that may be the holdout's: each of them at most once for every lane.
+    """
     started = datetime.now(UTC)
     name, strategy = strategy_of(standing)
     scorer = scorer_of(standing, strategy)
@@ -65,13 +68,11 @@ def score(standing: Standing) -> ScoreDone:
 
 def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], scorer: Scorer | None) -> ScanJob:
     campaign, drawn = standing.driver.campaign, holdout_is_drawn(standing)
-    # Those that turn out to be of the holdout are dropped once it is drawn; enough must remain.
-    more = 0 if drawn else _most_holdout_rows(standing)
     return ScanJob(
         pool=standing.pool,
         scorer=scorer,
         strategy=strategy,
-        lanes=tuple(replace(lane, rows=lane.rows + more) for lane in lanes),
+        lanes=lanes,
         seed=campaign.seed,
         round=standing.number,
         exclude=pa.concat_arrays([standing.excluded_ids, tables.ids_of(due_rows(standing))]),
@@ -92,11 +93,6 @@ def holdout_is_drawn(standing: Standing) -> bool:
     """Say whether the holdout's bound is exact: drawn in an earlier scan, a fraction, or none."""
     size = standing.driver.campaign.evaluation.holdout
     return standing.holdout_below is not None or not isinstance(size, int)
-
-
-def _most_holdout_rows(standing: Standing) -> int:
-    size = standing.driver.campaign.evaluation.holdout
-    return size if isinstance(size, int) else 0
 
 
 def sample_bound(rows: int) -> int:
