@@ -16,6 +16,7 @@ from lamplighter.arrays import I64, Bools, RowIds
 from lamplighter.asked import taken_back_since
 from lamplighter.labelers import is_automated
 from lamplighter.labelers.base import Status
+from lamplighter.labelers.route.book import read_books
 from lamplighter.rounds import CollectDone, DispatchDone, SelectDone
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ class _Heard:
 
 
 def awaited(standing: Standing) -> Awaited:
-    """Compare what was asked with who answered; a machine's answer stands for all people of a batch."""
+    """Compare what was asked with who answered."""
     sent = [*_batches(standing), *_extras(standing)]
-    return still_awaited(sent, standing.annotations, standing.integer_ids)
+    return still_awaited(sent, standing.annotations, _audited(standing))
 
 
 def waiting(standing: Standing) -> Awaited:
@@ -109,9 +110,12 @@ def waiting(standing: Standing) -> Awaited:
     return missing.part(~(missing.further & np.isin(missing.round, late_rounds(standing))))
 
 
-def still_awaited(sent: Sequence[Sent], annotations: Any, integer_ids: bool) -> Awaited:
-    """Give what is missing of all that was sent and not taken back. O(n log n) time."""
-    ids = tables.concat_ids([part.ids for part in sent], integer_ids)
+def still_awaited(sent: Sequence[Sent], annotations: Any, audited: RowIds) -> Awaited:
+    """Give what is missing of all that was sent and not taken back. O(n log n) time.
+
+    A machine's answer stands for all people of a batch, but on the rows that people are to audit.
+    """
+    ids = pa.concat_arrays([audited[:0], *(part.ids for part in sent)])
     rounds = np.repeat([part.round for part in sent], [len(part.ids) for part in sent]).astype(np.int64)
     purpose = np.repeat([part.purpose for part in sent], [len(part.ids) for part in sent])
     asked = np.concatenate([part.people for part in sent]) if sent else np.empty(0, np.int64)
@@ -121,7 +125,8 @@ def still_awaited(sent: Sequence[Sent], annotations: Any, integer_ids: bool) -> 
         np.where(place >= 0, column[place] if len(column) else 0, 0)
         for column in (heard.people, heard.last, heard.machine)
     )
-    missing = np.where(machine, 0, np.maximum(asked - people, 0))
+    settled = machine.astype(bool) & ~tables.is_in(ids, audited)
+    missing = np.where(settled, 0, np.maximum(asked - people, 0))
     # A row goes back once all have answered: whoever answers later is the one more.
     missing = np.where(purpose == "again", last <= rounds, missing).astype(np.int64)
     further = (place >= 0) | (purpose == "gold")
@@ -139,6 +144,13 @@ def _heard(annotations: Any) -> _Heard:
     np.maximum.at(last, row[~by_machine], newest.column("round").to_numpy()[~by_machine])
     machine[row[by_machine]] = True
     return _Heard(ids, people, last, machine)
+
+
+def _audited(standing: Standing) -> RowIds:
+    """Give the rows that a route drew for people, of those whose automated answer it took."""
+    books = read_books(standing.driver.store, standing.tickets.get("route", ()))
+    drawn: set[int | str] = set().union(*(book.audited for book in books))
+    return tables.as_ids(list(drawn), standing.integer_ids)
 
 
 def _batches(standing: Standing) -> Iterator[Sent]:
