@@ -11,8 +11,7 @@ from lamplighter.errors import ConfigError
 from lamplighter.hooks import ACTIONS, HEADER
 from lamplighter.labelers.base import Labeler, Ticket
 from lamplighter.labelers.label_studio import LabelStudio
-from lamplighter.labelers.label_studio.client import session
-from lamplighter.labelers.label_studio.collecting import by_project
+from lamplighter.labelers.label_studio.client import Client, session
 from lamplighter.labelers.label_studio.webhooks import ensure_webhook
 from lamplighter.labelers.route import Route
 from lamplighter.labelers.route.book import read_books
@@ -55,7 +54,7 @@ def register(driver: Driver, callback: Callback) -> list[str]:
     headers = {HEADER: callback.secret.decode()}
     changed = []
     with session(people.url, people.token, people.patience) as client:
-        for project in projects_of(driver, people):
+        for project in projects_of(driver, people, client):
             done = ensure_webhook(client, project, callback.url, headers=headers, actions=ACTIONS)
             if done != "as it was":
                 changed.append(f"webhook of {client.host}, project {project}: {done}")
@@ -69,11 +68,14 @@ def label_studio_of(labeler: Labeler) -> LabelStudio | None:
     return labeler if isinstance(labeler, LabelStudio) else None
 
 
-def projects_of(driver: Driver, people: LabelStudio) -> list[int]:
-    """Give the projects that may hold rows of the campaign: the named one, and that of the newest batch."""
-    named = [] if people.project is None else [people.project]
-    tickets = Standing(driver, driver.history()).tickets[driver.campaign.labeler.name][-1:]
-    return sorted({*named, *by_project(_with_people(driver, tickets))})
+def projects_of(driver: Driver, people: LabelStudio, client: Client) -> list[int]:
+    """Give the projects that may hold rows of the campaign: the named one, and that of the newest batch.
+
+    Where that batch went to another server, its project's number is here somebody else's.
+    """
+    standing = Standing(driver, driver.history())
+    tickets = _with_people(driver, standing.tickets[driver.campaign.labeler.name][-1:])
+    return sorted(people.projects_here(client, tickets, driver.desk(standing.integer_ids)))
 
 
 def _with_people(driver: Driver, tickets: Sequence[Ticket]) -> list[Ticket]:

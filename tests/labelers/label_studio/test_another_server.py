@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from lamplighter.labelers.base import Cursor, Ticket
-from lamplighter.labelers.label_studio.client import Client
+from lamplighter.labelers.label_studio.client import Client, session
 from lamplighter.labelers.wire import Patience
 from lamplighter.steps.collect import newest
 from lamplighter.testing import labelers as contract
@@ -94,7 +94,10 @@ class TestOnAServer:
             ]
         )
         assert all(f"set url back to {OLD}" in problem.what for problem in found.problems)
-        desk = campaign.desk
+        desk, people = campaign.desk, campaign.labeler
+        with session(people.url, people.token, people.patience) as client:  # whose webhooks are ours to make
+            assert people.projects_here(client, [lost, gone], desk) == set()
+            assert people.projects_here(client, [lost, ticket], desk) == {mine}
         assert [campaign.labeler.finished(each, desk) for each in (lost, gone, same)] == [None] * 3
         assert campaign.labeler.refresh(rows_of(BATCH, predicted="eel").rows, [lost, gone], desk) == 0
 

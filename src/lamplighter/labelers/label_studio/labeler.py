@@ -244,6 +244,11 @@ class LabelStudio(Labeler):
                 continue
         raise LabelerError(f"other drivers took over {_TURNS} times in a row; let one run at a time")
 
+    def projects_here(self, client: Client, tickets: Sequence[Ticket], desk: Desk) -> set[int]:
+        """Give the numbers of the projects that may hold rows: the named one, and those of tickets."""
+        named = set() if self.project is None else {self.project}
+        return named | {each.tasks.project for each in self._projects(client, tickets, desk)}
+
     def _projects(self, client: Client, tickets: Sequence[Ticket], desk: Desk) -> list[Collecting]:
         return self._servers(client, tickets, desk)[0]
 
