@@ -101,7 +101,7 @@ class _Heard:
 def awaited(standing: Standing) -> Awaited:
     """Compare what was asked with who answered."""
     sent = [*_batches(standing), *_extras(standing)]
-    return still_awaited(sent, standing.annotations, _audited(standing))
+    return still_awaited(sent, standing.annotations, audited_rows(standing))
 
 
 def waiting(standing: Standing) -> Awaited:
@@ -146,8 +146,11 @@ def _heard(annotations: Any) -> _Heard:
     return _Heard(ids, people, last, machine)
 
 
-def _audited(standing: Standing) -> RowIds:
-    """Give the rows that a route drew for people, of those whose automated answer it took."""
+def audited_rows(standing: Standing) -> RowIds:
+    """Give the rows that a route drew for people, of those whose automated answer it took.
+
+    Routes keep their draws, so that this is so whatever the campaign file says of audits by now.
+    """
     books = read_books(standing.driver.store, standing.tickets.get("route", ()))
     drawn: set[int | str] = set().union(*(book.audited for book in books))
     return tables.as_ids(list(drawn), standing.integer_ids)

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lamplighter.awaited import audited_rows
 from lamplighter.driver import Driver, open_driver
 from lamplighter.rounds import CollectDone
 from lamplighter.standing import Standing
-from lamplighter.steps.sampled import audited_rows, sent_again
+from lamplighter.steps.sampled import sent_again
 from tests.campaigns import write_campaign, write_pool
 from tests.labelers import rules
 from tests.quality_rounds.crews import quality_of, rounds

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lamplighter import label_quality, rng, tables, votes
-from lamplighter.arrays import I64, Bools, RowIds
+from lamplighter.arrays import I64, RowIds
 from lamplighter.labelers import is_automated
 from lamplighter.labelers.base import Status
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.relabel import relabel
-from lamplighter.rounds import CollectDone, SelectDone
-from lamplighter.standing import READERS, Standing
-from lamplighter.steps.sampled import audited_rows, sent_again
+from lamplighter.rounds import CollectDone
+from lamplighter.standing import Standing
 
 _GOLDEN_RATIO = (1 + 5**0.5) / 2
 
@@ -54,7 +51,7 @@ def again_rows(standing: Standing, rows: int) -> Again:
         return nothing  # relabel came into the campaign file after this round was collected
     everybody = Answers.read(standing.annotations, standing.driver.campaign.classes)
     heard, wanted = _heard(standing), quality.relabel
-    may = _may_go_back(standing, everybody, heard, wanted.most)
+    may = _may_go_back(standing, everybody, _among(everybody.ids, *heard), wanted.most)
     answers = everybody.without(_left_out(standing))
     answers = answers.of_rows(tables.is_in(answers.ids, may))
     certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
@@ -71,7 +68,7 @@ def again_rows(standing: Standing, rows: int) -> Again:
     )
     ids = pa.concat_arrays([lost, answers.ids.take(pa.array(picked))])
     # Also who skipped, or is left out, has seen the row: one more person is one more than all of them.
-    return Again(ids, _among(ids, heard.ids, heard.people))
+    return Again(ids, _among(ids, *heard))
 
 
 def _rounded(standing: Standing, rows: float) -> int:
@@ -88,47 +85,26 @@ def _left_out(standing: Standing) -> list[str]:
     return [person.name for person in found[1].annotators if person.left_out] if found else []
 
 
-@dataclass(frozen=True, eq=False)
-class _Heard:
-    """Who was heard of each row.
-
-    Attributes
-    ----------
-    ids
-        (h,) rows that somebody has answered or skipped.
-    people
-        (h,) int64 people who have.
-    settled
-        (h,) bool: whether a machine's answer stands, and no person was drawn to look at it.
-    """
-
-    ids: RowIds
-    people: I64
-    settled: Bools
-
-
-def _heard(standing: Standing) -> _Heard:
+def _heard(standing: Standing) -> tuple[RowIds, I64]:
+    """Give the answered rows, and how many people have answered or skipped each; machines are no people."""
     table = votes.newest_with(standing.annotations, Status.LABELLED, Status.ABSTAINED)
     names = table.column("labeler").unique().to_pylist()
-    machines = pa.array([name for name in names if is_automated(name)], pa.string())
-    by_machine = np.asarray(pc.is_in(table.column("labeler"), value_set=machines))
+    people = pa.array([name for name in names if not is_automated(name)], pa.string())
     ids, row = tables.encoded(tables.ids_of(table))
-    settled = np.zeros(len(ids), bool)
-    settled[row[by_machine]] = True
-    if settled.any():
-        settled &= ~tables.is_in(ids, audited_rows(standing))
-    return _Heard(ids, np.bincount(row[~by_machine], minlength=len(ids)), settled)
+    by_people = np.asarray(pc.is_in(table.column("labeler"), value_set=people))
+    return ids, np.bincount(row[by_people], minlength=len(ids))
 
 
-def _may_go_back(standing: Standing, answers: Answers, heard: _Heard, most: int) -> RowIds:
-    """Give the rows that were asked, have votes, are not seen by enough, and wait for nobody's answer."""
+def _may_go_back(standing: Standing, answers: Answers, seen_by: I64, most: int) -> RowIds:
+    """Give the rows that were asked, have votes, are not seen by enough, and wait for nobody's answer.
+
+    To ask one more person while one is awaited would be to ask somebody twice who has only not got to it.
+    """
     gold = [standing.driver.gold.ids] if standing.driver.gold else []
-    waiting = [_further_awaited(standing, heard), *_first_awaited(standing, heard)]
-    # Also a skip is counted, or a row that everybody skips would go back for ever.
-    seen = heard.ids.filter(pa.array(heard.people >= most))
-    others = tables.concat_ids([*waiting, seen, *gold], standing.integer_ids)
+    others = pa.concat_arrays([standing.awaited.ids, *gold])
     wanted = tables.is_in(answers.ids, standing.asked.standing) & ~tables.is_in(answers.ids, others)
-    return answers.ids.filter(pa.array(wanted))
+    # A skip counts as seen, or a row that everybody skips would go back for ever.
+    return answers.ids.filter(pa.array(wanted & (seen_by < most)))
 
 
 def _without_label(standing: Standing, may: RowIds) -> RowIds:
@@ -136,40 +112,6 @@ def _without_label(standing: Standing, may: RowIds) -> RowIds:
     ids = may.filter(pa.array(~tables.is_in(may, standing.labels.ids)))
     draws = rng.row_hash(ids, rng.key(standing.driver.campaign.seed, standing.number, "relabel"))
     return ids.take(pa.array(np.argsort(draws, kind="stable")))
-
-
-def _further_awaited(standing: Standing, heard: _Heard) -> RowIds:
-    """Give the rows that went back before, and of which nobody was heard since."""
-    sent = [table.select(["id", "answered"]) for _, table in sent_again(standing)]
-    if not sent:
-        return tables.empty_ids(standing.integer_ids)
-    table = pa.concat_tables(sent)
-    ids = tables.ids_of(table)
-    still = _among(ids, heard.ids, heard.people) <= table.column("answered").to_numpy()
-    return ids.filter(pa.array(still))
-
-
-def _first_awaited(standing: Standing, heard: _Heard) -> Iterator[RowIds]:
-    """Give the rows of each batch that not all its people have answered or skipped.
-
-    To ask one more person now would be to ask somebody twice who has only not got to it. For people
-    that nobody wants a machine's answer stands.
-    """
-    settled = heard.ids.filter(pa.array(heard.settled))
-    for ids, people in _first_asked(standing):
-        few = _among(ids, heard.ids, heard.people) < people
-        yield ids.filter(pa.array(few & ~tables.is_in(ids, settled)))
-
-
-def _first_asked(standing: Standing) -> Iterator[tuple[RowIds, I64]]:
-    """Give the rows of each batch, and how many people each went to."""
-    each, done = standing.driver.labeler.answers_per_row, standing.steps(SelectDone)
-    with ThreadPoolExecutor(READERS) as readers:
-        for table in readers.map(lambda d: tables.from_parquet(standing.read(d.batch)), done):
-            ids, people = tables.ids_of(table), np.full(len(table), each, np.int64)
-            if "annotators" in table.column_names:
-                people = table.column("annotators").fill_null(each).to_numpy().astype(np.int64)
-            yield ids, people
 
 
 def _among(ids: RowIds, known: RowIds, number: I64) -> I64:

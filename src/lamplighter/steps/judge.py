@@ -11,6 +11,7 @@ import pyarrow as pa
 from lamplighter import learner, tables, votes
 from lamplighter.annotations import Table
 from lamplighter.arrays import F64
+from lamplighter.awaited import audited_rows
 from lamplighter.errors import TooFewClasses
 from lamplighter.label_sections import QualityConfig
 from lamplighter.labelers import is_automated
@@ -30,7 +31,7 @@ from lamplighter.quality.relabel import disputed
 from lamplighter.quality.weighted import weighted
 from lamplighter.rounds import Artifact
 from lamplighter.standing import Standing
-from lamplighter.steps.sampled import audited_rows, first_answers
+from lamplighter.steps.sampled import first_answers
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from lamplighter import tables
 from lamplighter.arrays import I64, RowIds
-from lamplighter.labelers.route.book import read_books
 from lamplighter.rounds import SelectDone
 from lamplighter.standing import Standing
 
@@ -32,16 +31,6 @@ def first_answers(standing: Standing) -> Any:
     place = tables.positions(tables.ids_of(table), back)
     before = table.column("round").to_numpy() <= first[place]
     return table.filter(pa.array(before | (place < 0)))
-
-
-def audited_rows(standing: Standing) -> RowIds:
-    """Give the rows that routes drew, of those with an automated label, for people to look at as well.
-
-    Routes keep their draws, so that this is so whatever the campaign file says of audits by now.
-    """
-    books = read_books(standing.driver.store, standing.tickets.get("route", ()))
-    drawn: set[int | str] = set().union(*(book.audited for book in books))
-    return tables.as_ids(list(drawn), standing.integer_ids)
 
 
 def sent_again(standing: Standing) -> list[tuple[int, Any]]:
