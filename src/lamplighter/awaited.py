@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from lamplighter import tables, votes
 from lamplighter.arrays import I64, Bools, RowIds
 from lamplighter.asked import taken_back_since
-from lamplighter.labelers import is_automated
+from lamplighter.labelers import by_machine
 from lamplighter.labelers.base import Status
 from lamplighter.labelers.route.book import read_books
 from lamplighter.rounds import CollectDone, DispatchDone, SelectDone
@@ -77,7 +77,7 @@ class Sent:
 
 
 @dataclass(frozen=True, eq=False)
-class _Heard:
+class Heard:
     """Who answered or skipped.
 
     Attributes
@@ -119,11 +119,11 @@ def still_awaited(sent: Sequence[Sent], annotations: Any, audited: RowIds) -> Aw
     rounds = np.repeat([part.round for part in sent], [len(part.ids) for part in sent]).astype(np.int64)
     purpose = np.repeat([part.purpose for part in sent], [len(part.ids) for part in sent])
     asked = np.concatenate([part.people for part in sent]) if sent else np.empty(0, np.int64)
-    heard = _heard(annotations)
-    place = tables.positions(ids, heard.ids)
+    found = heard(annotations)
+    place = tables.positions(ids, found.ids)
     people, last, machine = (
         np.where(place >= 0, column[place] if len(column) else 0, 0)
-        for column in (heard.people, heard.last, heard.machine)
+        for column in (found.people, found.last, found.machine)
     )
     settled = machine.astype(bool) & ~tables.is_in(ids, audited)
     missing = np.where(settled, 0, np.maximum(asked - people, 0))
@@ -133,17 +133,16 @@ def still_awaited(sent: Sequence[Sent], annotations: Any, audited: RowIds) -> Aw
     return Awaited(ids, rounds, missing, further).part(missing > 0)
 
 
-def _heard(annotations: Any) -> _Heard:
-    names = annotations.column("labeler").unique().to_pylist()
-    machines = pa.array([name for name in names if is_automated(name)], pa.string())
+def heard(annotations: Any) -> Heard:
+    """Count who answered or skipped each row."""
     newest = votes.newest_with(annotations, Status.LABELLED, Status.ABSTAINED)
-    by_machine = np.asarray(pc.is_in(newest.column("labeler"), value_set=machines))
+    machines = by_machine(newest)
     ids, row = tables.encoded(tables.ids_of(newest))
-    people = np.bincount(row[~by_machine], minlength=len(ids)).astype(np.int64)
+    people = np.bincount(row[~machines], minlength=len(ids)).astype(np.int64)
     last, machine = np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
-    np.maximum.at(last, row[~by_machine], newest.column("round").to_numpy()[~by_machine])
-    machine[row[by_machine]] = True
-    return _Heard(ids, people, last, machine)
+    np.maximum.at(last, row[~machines], newest.column("round").to_numpy()[~machines])
+    machine[row[machines]] = True
+    return Heard(ids, people, last, machine)
 
 
 def audited_rows(standing: Standing) -> RowIds:
@@ -166,8 +165,7 @@ def _batches(standing: Standing) -> Iterator[Sent]:
 
 def _extras(standing: Standing) -> Iterator[Sent]:
     """Give gold rows, and rows that went back to one more person and were not taken back since."""
-    kept = [done.round for done in standing.steps(SelectDone) if done.extra]
-    for number, table in zip(kept, standing.extras, strict=True):
+    for number, table in standing.extras:
         back = taken_back_since(standing.asked.back, number, tables.ids_of(table))
         again = np.asarray(pc.equal(table.column("purpose"), "again"))
         yield _sent(standing, number, table.filter(pa.array(~again)))

@@ -70,11 +70,10 @@ def _picks(standing: Standing, done: SelectDone, row: int | str) -> list[dict[st
 
 def _sent_beside(standing: Standing, row: int | str) -> list[dict[str, Any]]:
     """Give the rounds that sent a row out among a batch that it is none of: as gold, or once more."""
-    sent = [done.round for done in standing.steps(SelectDone) if done.extra]
     kept = ("purpose", "answered", "annotators")
     return [
         {"round": number} | {name: found[name] for name in kept}
-        for number, table in zip(sent, standing.extras, strict=True)
+        for number, table in standing.extras
         for found in _where(table.select(["id", *kept]), row).to_pylist()
     ]
 

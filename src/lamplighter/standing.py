@@ -118,10 +118,10 @@ class Standing:
         return self._tables([done.batch for done in self.steps(SelectDone)], people_of)
 
     @cached_property
-    def extras(self) -> list[Any]:
-        """Tables of the rows that went out among a batch: gold, and again to one more annotator."""
-        kept = [d.extra for d in self.steps(SelectDone) if d.extra]
-        return self._tables(kept, tables.from_parquet)
+    def extras(self) -> list[tuple[int, Any]]:
+        """Rounds with their tables of rows that went out among a batch: gold, and again to one more."""
+        kept = {d.round: d.extra for d in self.steps(SelectDone) if d.extra}
+        return [*zip(kept, self._tables([*kept.values()], tables.from_parquet), strict=True)]
 
     @cached_property
     def excluded_ids(self) -> RowIds:

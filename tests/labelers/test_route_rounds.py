@@ -23,7 +23,7 @@ from lamplighter.steps import run_round
 from lamplighter.store import open_store
 from lamplighter.testing.faults import Wrapped
 from lamplighter.votes import consensus
-from tests.campaigns import CLASSES, write_campaign, write_pool
+from tests.campaigns import CLASSES, write_campaign
 from tests.labelers import rules
 from tests.labelers.routes import FILES
 from tests.labelers.service import Act, Seen, Service
@@ -39,12 +39,7 @@ SIMULATED: dict[str, Any] = {"name": "simulated", "params": {"labels": "truth.pa
 def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
     """A pool of fruit under tmp_path, and what each of its rows is."""
     monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    write_pool(tmp_path)
-    table = pq.read_table(tmp_path / "truth.parquet")
-    found = dict(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
-    rules.calls.clear()
-    rules.fruit.update(found)
-    return found
+    return rules.learn_fruit(tmp_path)
 
 
 def driver_of(folder: Path, last: dict[str, Any], machine: dict[str, Any] = MACHINE, **params: Any) -> Driver:

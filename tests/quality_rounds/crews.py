@@ -35,6 +35,14 @@ def write_gold(folder: Path, rows: int = 60) -> None:
     pq.write_table(pa.concat_tables([truth, more]), folder / "truth.parquet")
 
 
+def rewrite(path: Path, **columns: Any) -> None:
+    """Put other columns into a Parquet file."""
+    table = pq.read_table(path)
+    for name, column in columns.items():
+        table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table, path)
+
+
 def crew(folder: Path, quality: dict[str, Any] | None, skill: dict[str, float], **changes: Any) -> Driver:
     """Write pool, gold and campaign; give the driver of a campaign that these people label.
 

@@ -20,7 +20,7 @@ from lamplighter.rounds import DispatchDone, Step
 from lamplighter.standing import Standing
 from lamplighter.steps.perform import perform, run_round
 from tests.campaigns import DIMS, write_pool
-from tests.quality_rounds.crews import FIRST_GOLD, batches, crew, rounds, write_gold
+from tests.quality_rounds.crews import FIRST_GOLD, batches, crew, rewrite, rounds, write_gold
 
 GOOD = {"ann": 0.95, "bob": 0.9, "cid": 0.9}
 GOLD = {"gold": {"url": "gold.parquet", "share": 0.2}}
@@ -31,14 +31,6 @@ RELABEL = {"relabel": {"share": 0.25}}
 def of(standing: Standing, purpose: str, number: int) -> list[BatchRow]:
     """Give the rows that round `number` sent for a purpose."""
     return [row for row in batches(standing)[number - 1].rows if row.purpose == purpose]
-
-
-def rewrite(path: Path, **columns: Any) -> None:
-    """Put other columns into a Parquet file."""
-    table = pq.read_table(path)
-    for name, column in columns.items():
-        table = table.set_column(table.column_names.index(name), name, column)
-    pq.write_table(table, path)
 
 
 def test_rows_at_a_labeler_that_was_left_are_not_taken_back(tmp_path: Path) -> None:

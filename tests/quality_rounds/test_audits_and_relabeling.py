@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from lamplighter.awaited import audited_rows
@@ -14,7 +13,7 @@ from lamplighter.driver import Driver, open_driver
 from lamplighter.rounds import CollectDone
 from lamplighter.standing import Standing
 from lamplighter.steps.sampled import sent_again
-from tests.campaigns import write_campaign, write_pool
+from tests.campaigns import write_campaign
 from tests.labelers import rules
 from tests.quality_rounds.crews import quality_of, rounds
 
@@ -26,11 +25,7 @@ FILES = {"name": "files", "params": {}}
 def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
     """Write a pool; give what each of its rows is, which the machine knows of six in seven."""
     monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
-    write_pool(tmp_path)
-    table = pq.read_table(tmp_path / "truth.parquet")
-    found = dict(zip(table.column("id").to_pylist(), table.column("label").to_pylist(), strict=True))
-    rules.fruit.update(found)
-    return found
+    return rules.learn_fruit(tmp_path)
 
 
 def driver_of(folder: Path, audit: float) -> Driver:

@@ -18,7 +18,7 @@ from lamplighter.labelers.base import BatchRow
 from lamplighter.rounds import ScoreDone
 from lamplighter.standing import Standing
 from tests.quality_rounds.crew_labeler import read
-from tests.quality_rounds.crews import batches, crew, rounds
+from tests.quality_rounds.crews import batches, crew, rewrite, rounds
 
 TORN = {"ann": 0.6, "bob": 0.6, "cem": 0.6}
 GOLD = {"gold": {"url": "gold.parquet", "share": 0.5}}
@@ -27,13 +27,6 @@ RELABEL = {"relabel": {"share": 0.5}}
 
 def sent(standing: Standing, purpose: str) -> list[BatchRow]:
     return [row for batch in batches(standing) for row in batch.rows if row.purpose == purpose]
-
-
-def rewrite(path: Path, **columns: Any) -> None:
-    table = pq.read_table(path)
-    for name, column in columns.items():
-        table = table.set_column(table.column_names.index(name), name, column)
-    pq.write_table(table, path)
 
 
 def test_nobody_is_shown_a_guess_about_the_holdout(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_fall_is_told_in_the_round_that_it_happens(judged: Standing) -> None:
 
 
 def test_the_batch_shown_is_what_was_picked_and_gives_no_gold_row_away(judged: Standing) -> None:
-    extra = {row for table in judged.extras for row in table.column("id").to_pylist()}
+    extra = {row for _, table in judged.extras for row in table.column("id").to_pylist()}
     assert extra
     top = publish_report(judged.driver).top_rows
     assert [row["rank"] for row in top] == list(range(1, len(top) + 1))
@@ -151,7 +151,7 @@ def test_the_formats_name_every_column_of_a_consensus(judged: Standing) -> None:
 def test_the_formats_name_every_column_of_the_extra_rows(judged: Standing) -> None:
     page = (ROOT / "docs" / "formats.md").read_text("utf-8")
     (line,) = (line for line in page.splitlines() if line.startswith("| `extra-*.parquet` |"))
-    columns = {name for table in judged.extras for name in table.column_names}
+    columns = {name for _, table in judged.extras for name in table.column_names}
     assert {name for name in columns if not name.startswith("display.")} <= set(re.findall(r"`(\w+)`", line))
 
 

@@ -5,6 +5,13 @@ Other packages add theirs through the entry point group "lamplighter.labelers".
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lamplighter.arrays import Bools
 from lamplighter.errors import ConfigError
 from lamplighter.labelers.base import Labeler
 from lamplighter.labelers.files import Files
@@ -37,3 +44,10 @@ def is_automated(name: str) -> bool:
         return LABELERS.get(name).automated
     except ConfigError:
         return False
+
+
+def by_machine(annotations: Any) -> Bools:
+    """Say of each row of an annotation table whether a machine gave the answer: (n,) bool."""
+    names = annotations.column("labeler").unique().to_pylist()
+    machines = pa.array([name for name in names if is_automated(name)], pa.string())
+    return np.asarray(pc.is_in(annotations.column("labeler"), value_set=machines))

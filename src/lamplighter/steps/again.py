@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lamplighter import label_quality, rng, tables, votes
+from lamplighter import label_quality, rng, tables
 from lamplighter.arrays import I64, RowIds
-from lamplighter.labelers import is_automated
-from lamplighter.labelers.base import Status
+from lamplighter.awaited import heard
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.relabel import relabel
 from lamplighter.rounds import CollectDone
@@ -50,8 +48,8 @@ def again_rows(standing: Standing, rows: int) -> Again:
     if judged.column("certainty").null_count:
         return nothing  # relabel came into the campaign file after this round was collected
     everybody = Answers.read(standing.annotations, standing.driver.campaign.classes)
-    heard, wanted = _heard(standing), quality.relabel
-    may = _may_go_back(standing, everybody, _among(everybody.ids, *heard), wanted.most)
+    found, wanted = heard(standing.annotations), quality.relabel
+    may = _may_go_back(standing, everybody, _among(everybody.ids, found.ids, found.people), wanted.most)
     answers = everybody.without(_left_out(standing))
     answers = answers.of_rows(tables.is_in(answers.ids, may))
     certainty = judged.column("certainty").to_numpy()[tables.positions(answers.ids, tables.ids_of(judged))]
@@ -68,7 +66,7 @@ def again_rows(standing: Standing, rows: int) -> Again:
     )
     ids = pa.concat_arrays([lost, answers.ids.take(pa.array(picked))])
     # Also who skipped, or is left out, has seen the row: one more person is one more than all of them.
-    return Again(ids, _among(ids, *heard))
+    return Again(ids, _among(ids, found.ids, found.people))
 
 
 def _rounded(standing: Standing, rows: float) -> int:
@@ -83,16 +81,6 @@ def _rounded(standing: Standing, rows: float) -> int:
 def _left_out(standing: Standing) -> list[str]:
     found = label_quality.newest(standing)
     return [person.name for person in found[1].annotators if person.left_out] if found else []
-
-
-def _heard(standing: Standing) -> tuple[RowIds, I64]:
-    """Give the answered rows, and how many people have answered or skipped each; machines are no people."""
-    table = votes.newest_with(standing.annotations, Status.LABELLED, Status.ABSTAINED)
-    names = table.column("labeler").unique().to_pylist()
-    people = pa.array([name for name in names if not is_automated(name)], pa.string())
-    ids, row = tables.encoded(tables.ids_of(table))
-    by_people = np.asarray(pc.is_in(table.column("labeler"), value_set=people))
-    return ids, np.bincount(row[by_people], minlength=len(ids))
 
 
 def _may_go_back(standing: Standing, answers: Answers, seen_by: I64, most: int) -> RowIds:

@@ -12,8 +12,7 @@ from lamplighter.labelers.base import Batch, BatchRow
 from lamplighter.rounds import DispatchDone, SelectDone
 from lamplighter.standing import TICKET, Standing
 from lamplighter.steps.follow_up import follow_up
-
-_SHOWN = "display."
+from lamplighter.steps.places import DISPLAY
 
 
 def dispatch(standing: Standing) -> DispatchDone:
@@ -67,7 +66,7 @@ def _blended(rows: list[BatchRow], extra: Any) -> tuple[BatchRow, ...]:
 
 
 def _rows(table: Any) -> Iterator[BatchRow]:
-    shown = [name for name in table.column_names if name.startswith(_SHOWN)]
+    shown = [name for name in table.column_names if name.startswith(DISPLAY)]
     for row in table.to_pylist():
         proba = row.get("proba")
         yield BatchRow(
@@ -77,7 +76,7 @@ def _rows(table: Any) -> Iterator[BatchRow]:
             score=row.get("score"),
             predicted=row.get("predicted"),
             proba=tuple(proba) if proba is not None else None,
-            display={name.removeprefix(_SHOWN): row[name] for name in shown},
+            display={name.removeprefix(DISPLAY): row[name] for name in shown},
             annotators=row.get("annotators"),
             answered=row.get("answered") or 0,
         )

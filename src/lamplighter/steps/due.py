@@ -21,11 +21,11 @@ def due_rows(standing: Standing) -> Any:
     A table of id, place in the pool, and `asked_in`, the round that asked before. Rows of the holdout
     are not among them: it goes first anyway.
     """
-    return places_of(standing, _still_due(standing))
+    return places_of(standing, due_ids(standing))
 
 
-def _still_due(standing: Standing) -> RowIds:
-    """Give the expired rows that nobody has labelled or called gold since."""
+def due_ids(standing: Standing) -> RowIds:
+    """Give the ids of these rows: expired, and by nobody labelled or called gold since."""
     ids = standing.asked.due
     gone = tables.is_in(ids, standing.excluded_ids) | standing.may_be_holdout(ids)
     return ids.filter(pa.array(~gone))

@@ -13,14 +13,11 @@ from lamplighter import rng, tables
 from lamplighter.arrays import I64, Bools, RowIds
 from lamplighter.gold import Gold
 from lamplighter.labelled_rows import Rows
-from lamplighter.pool import fetch_display
 from lamplighter.rounds import TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.again import Again
-from lamplighter.steps.places import locations, places_of
+from lamplighter.steps.places import DISPLAY, display_columns, places_of
 from lamplighter.steps.predicting import predicted_columns, rows_of
-
-DISPLAY = "display."
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def _gold(standing: Standing, batch: RowIds) -> tuple[Gold | None, tuple[str, ..
     if quality is None or quality.gold is None or gold is None or not len(batch):
         return None, ()
     wanted = math.ceil(quality.gold.share * len(batch))
-    sent = [tables.ids_of(table) for table in standing.extras]
+    sent = [tables.ids_of(table) for _, table in standing.extras]
     # A row may have been asked about, or answered, before it was called gold.
     seen = pa.concat_arrays([*sent, standing.asked.ids, standing.answered_ids, batch])
     unseen = np.flatnonzero(~tables.is_in(gold.ids, seen))
@@ -90,8 +87,7 @@ def _again_table(standing: Standing, again: Again) -> Any:
     place = places_of(standing, again.ids)
     place = place.take(pa.array(tables.positions(again.ids, tables.ids_of(place))))
     columns = _predictions(standing, rows_of(standing, again.ids), standing.in_holdout(again.ids))
-    if standing.driver.campaign.pool.display:
-        columns |= _shown(fetch_display(standing.pool, *locations(place)))
+    columns |= display_columns(standing, place)
     columns["annotators"] = pa.array(again.answered + 1)
     return _table(again.ids, "again", again.answered, columns)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,11 @@ import pyarrow as pa
 from lamplighter import scan, shortlists, tables
 from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import Bools, RowIds
+from lamplighter.awaited import late_rounds
 from lamplighter.errors import LabelerError
 from lamplighter.labelers.base import BatchRow, Ticket
 from lamplighter.labelled_rows import Rows
-from lamplighter.rounds import Artifact, CollectDone, DispatchDone, ScoreDone, SelectDone, TrainDone
+from lamplighter.rounds import Artifact, DispatchDone, ScoreDone, TrainDone
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.standing import Standing
 from lamplighter.steps.predicting import predicted_columns, rows_of
@@ -127,12 +127,8 @@ def _to_take_back(standing: Standing, expired: RowIds, seen: Any) -> RowIds:
 
 def _expired(standing: Standing) -> RowIds:
     """Give the rows whose batch is older than the campaign's patience, at the time of the round's collect."""
-    days, asked = standing.driver.campaign.waiting.expire_after_days, standing.asked
-    if days is None:
-        return tables.empty_ids(standing.integer_ids)
-    since = standing.current(CollectDone).started_at - timedelta(days=days)
-    old = [done.round for done in standing.steps(SelectDone) if done.finished_at < since]
-    return asked.ids.filter(pa.array(np.isin(asked.round, old) & asked.stands))
+    asked = standing.asked
+    return asked.ids.filter(pa.array(np.isin(asked.round, late_rounds(standing)) & asked.stands))
 
 
 def _seen_again(standing: Standing) -> Any:

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from lamplighter import tables
 from lamplighter.arrays import I64, RowIds
-from lamplighter.rounds import SelectDone
 from lamplighter.standing import Standing
 
 
@@ -35,9 +34,10 @@ def first_answers(standing: Standing) -> Any:
 
 def sent_again(standing: Standing) -> list[tuple[int, Any]]:
     """Give the rounds that sent rows back for one more annotator, and those rows of their extra tables."""
-    numbers = [done.round for done in standing.steps(SelectDone) if done.extra]
-    found = zip(numbers, standing.extras, strict=True)
-    return [(number, table.filter(pc.equal(table.column("purpose"), "again"))) for number, table in found]
+    return [
+        (number, table.filter(pc.equal(table.column("purpose"), "again")))
+        for number, table in standing.extras
+    ]
 
 
 def _went_back(standing: Standing) -> tuple[RowIds, I64]:

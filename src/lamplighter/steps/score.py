@@ -18,7 +18,7 @@ from lamplighter.rounds import Artifact, ScoreDone
 from lamplighter.scan import Sample, ScanJob, ScanResult
 from lamplighter.standing import Standing
 from lamplighter.steps.committee import scorer_of
-from lamplighter.steps.due import due_rows
+from lamplighter.steps.due import due_ids
 from lamplighter.steps.follow_up import look_again
 from lamplighter.steps.shortlist_file import shortlist_table
 from lamplighter.steps.wanted import context_of, strategy_of, wanted
@@ -75,7 +75,7 @@ def _job(standing: Standing, strategy: Strategy, lanes: tuple[Lane, ...], scorer
         lanes=lanes,
         seed=campaign.seed,
         round=standing.number,
-        exclude=pa.concat_arrays([standing.excluded_ids, tables.ids_of(due_rows(standing))]),
+        exclude=pa.concat_arrays([standing.excluded_ids, due_ids(standing)]),
         holdout_key=standing.holdout_key,
         holdout_below=standing.holdout_reach,
         holdout_drawn=drawn,

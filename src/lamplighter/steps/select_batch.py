@@ -14,13 +14,13 @@ from lamplighter import shortlists, tables
 from lamplighter.config import thaw
 from lamplighter.driver import stamp
 from lamplighter.errors import ModelError
-from lamplighter.pool import fetch_display, fetch_features
+from lamplighter.pool import fetch_features
 from lamplighter.rounds import ScoreDone, SelectDone, TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.again import again_rows
 from lamplighter.steps.due import due_rows, due_table
 from lamplighter.steps.extras import extras, overlap
-from lamplighter.steps.places import PLACE, locations
+from lamplighter.steps.places import PLACE, display_columns, locations
 from lamplighter.steps.score import holdout_is_drawn, most_wanted
 from lamplighter.steps.shortlist_file import read_shortlist
 from lamplighter.steps.wanted import Wanted, context_of, strategy_of, wanted
@@ -185,11 +185,8 @@ def _holdout_table(holdout: Any) -> Any:
 
 
 def _with_display(standing: Standing, batch: Any) -> Any:
-    if not standing.driver.campaign.pool.display:
-        return batch
-    shown = fetch_display(standing.pool, *locations(batch))
-    for name in shown.column_names:
-        batch = batch.append_column(f"display.{name}", shown.column(name))
+    for name, column in display_columns(standing, batch).items():
+        batch = batch.append_column(name, column)
     return batch
 
 

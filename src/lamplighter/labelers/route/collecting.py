@@ -191,8 +191,7 @@ class Collecting:
             return set()
         known = tables.about(self.since.known, ids)
         known = known.filter(pc.equal(known.column("status"), str(Status.LABELLED)))
-        names = [n for n in known.column("labeler").unique().to_pylist() if not registered.is_automated(n)]
-        by_people = pc.is_in(known.column("labeler"), value_set=pa.array(names, pa.string()))
+        by_people = pa.array(~registered.by_machine(known))
         return set(known.filter(by_people).column("id").to_pylist())
 
 
