@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -25,6 +26,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "s3" in getattr(item, "fixturenames", ()):
             item.add_marker("s3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Keep the logs from Dask."""
+    _keep_handlers_from_dask()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Keep the logs from Dask."""
+    _keep_handlers_from_dask()
+
+
+def _keep_handlers_from_dask() -> None:
+    """Take pytest's handlers off Dask's loggers.
+
+    For as long as a cluster lasts, Dask makes the handlers of these two deaf to all but errors.
+    """
+    for logger in map(logging.getLogger, ("distributed", "bokeh")):
+        for handler in logging.root.handlers:
+            logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -178,7 +178,8 @@ def _guard(run: Path) -> None:
     _stop(child, order)
     for folder in order.remove:
         shutil.rmtree(folder, ignore_errors=True)
-    _write(run / "exit", str(child.returncode))
+    with suppress(FileNotFoundError):  # whoever asked may have left, and removed the folder
+        _write(run / "exit", str(child.returncode))
 
 
 def _is_held(leash: int, run: Path) -> bool:
