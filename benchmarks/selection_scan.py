@@ -17,7 +17,7 @@ from lamplighter.learner.committee import fit_committee
 from lamplighter.learner.stacked import CommitteeScorer
 from lamplighter.pool import Pool
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context, Output, Strategy
+from lamplighter.strategies.base import Context, Strategy
 from lamplighter.survey import PoolSurvey
 from lamplighter.threads import one_thread
 
@@ -47,7 +47,7 @@ def measure(pool: Pool, repeats: int) -> dict[str, Any]:
 
 
 def _scorer(strategy: Strategy, main: Model, members: tuple[Model, ...]) -> Any:
-    return CommitteeScorer.of(main, members) if Output.COMMITTEE in strategy.requires else main.scorer()
+    return CommitteeScorer.of(main, members) if strategy.needs_committee else main.scorer()
 
 
 def _scan(pool: Pool, strategy: Strategy, scorer: Any, rows: tuple[F32, I32]) -> None:

@@ -90,7 +90,7 @@ def check_waiting(campaign: Campaign, labeler: Labeler) -> None:
 
 
 def _check_committee(campaign: Campaign, name: str, strategy: Strategy) -> None:
-    if Output.COMMITTEE in strategy.requires and campaign.committee is None:
+    if strategy.needs_committee and campaign.committee is None:
         raise ConfigError(
             f"strategy '{name}' needs a committee, and the campaign has none; give it one, of five models "
             "on resampled labels (committee: 5) or of several learners (committee: [...])"

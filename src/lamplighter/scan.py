@@ -147,7 +147,7 @@ class _ShardScan:
         self.aside = [shortlists.empty(id_type)]
         self.rows = self.left_out = 0
         self.started = False
-        self.kernel = job.scorer.kernel(Output.LOGITS in job.wanted) if job.scorer else None
+        self.kernel = job.scorer.kernel(job.wanted) if job.scorer else None
 
     def add(self, block: PoolBlock) -> None:
         """Score a block."""

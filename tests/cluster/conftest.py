@@ -16,7 +16,7 @@ from lamplighter.learner import CommitteeScorer, fit
 from lamplighter.pool import Pool, take_manifest
 from lamplighter.scan import ScanJob, ScanResult
 from lamplighter.strategies import STRATEGIES
-from lamplighter.strategies.base import Context, Output
+from lamplighter.strategies.base import Context
 from lamplighter.survey import PoolSurvey
 from lamplighter.testing.pools import write_pool
 
@@ -53,7 +53,7 @@ def make_job(pool: Pool, name: str = "margin", **changes: Any) -> ScanJob:
         "sample_key": rng.key(SEED, 0, "sample"),
         "sample_below": 2**64 // 20,
     }
-    voting = Output.COMMITTEE in strategy.requires
+    voting = strategy.needs_committee
     scorer = CommitteeScorer.of(model, [model, other]) if voting else model.scorer()
     return ScanJob(pool, scorer, strategy, strategy.lanes(context), SEED, ROUND, **(parts | changes))
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lamplighter.arrays import F32, F64, I64
 from lamplighter.config import CommitteeConfig, LearnerConfig
@@ -24,7 +25,7 @@ from .cases import ALL, LOGISTIC, PROBA, SGD, config, fitted, labelled, names, o
 FOREST = config("sklearn.ensemble.RandomForestClassifier", params={"n_estimators": 3}, calibrate=False)
 TREE = config("sklearn.tree.DecisionTreeClassifier", params={"max_depth": 3}, calibrate=False)
 OVER = config(SGD, params={"loss": "log_loss"}, calibrate=False)
-WITH = ALL | {Output.COMMITTEE}
+WITH = ALL | {Output.COMMITTEE, Output.DIVERGENCE}
 ROWS = 9000
 
 #: Name: learners of main and members, classes, shift of the features, whether one product serves all.
@@ -96,6 +97,27 @@ def test_equals_scikit_learn(name: str) -> None:
         np.testing.assert_allclose(ours[ordinary], oracle(model, pool[ordinary]), atol=1e-5)
 
 
+def explicit_divergences(scored: Scored) -> F64:
+    """Give KL(p_m || q) of the members' probabilities of rows that count, in float64."""
+    proba = scored.outputs[Output.COMMITTEE][scored.valid].astype(np.float64)
+    proba /= proba.sum(axis=2, keepdims=True)
+    mean = proba.mean(axis=1)
+    return np.stack([stats.entropy(proba[:, m], mean, axis=1) for m in range(proba.shape[1])], axis=1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_divergences_are_those_of_the_probabilities(name: str) -> None:
+    made, scorer, pool, scored = case(name)
+    found, valid = scored.outputs[Output.DIVERGENCE], scored.valid
+    assert found.shape == (ROWS, len(made) - 1)
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    np.testing.assert_allclose(found[valid], explicit_divergences(scored), atol=1e-5)
+    assert found[valid].max() > 0.01
+    alone = scorer.outputs(pool, frozenset({Output.DIVERGENCE})).outputs[Output.DIVERGENCE]
+    np.testing.assert_array_equal(alone, found)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_rows_that_do_not_count_are_zero(name: str) -> None:
     _, _, pool, scored = case(name)
@@ -156,6 +178,8 @@ def test_rows_far_out_are_scored_as_each_model_would(stretch: float) -> None:
     far = pool[ordinary][:3000] * np.float32(stretch)
     scored = scorer.outputs(far, WITH)
     assert scored.valid.all()
+    found = scored.outputs[Output.DIVERGENCE]
+    np.testing.assert_allclose(found, explicit_divergences(scored), atol=2e-5)
     for m, model in enumerate(made[1:]):
         alone = model.scorer().outputs(far, PROBA).outputs[Output.PROBA]
         np.testing.assert_allclose(scored.outputs[Output.COMMITTEE][:, m], alone, atol=2e-5)
@@ -209,7 +233,7 @@ def test_what_a_committee_gives() -> None:
     x, labels = labelled(60, 4, 3)
     main = fitted(config(), x, labels)
     scorer = CommitteeScorer.of(main, [main, main])
-    assert scorer.gives == main.scorer().gives | {Output.COMMITTEE}
+    assert scorer.gives == main.scorer().gives | {Output.COMMITTEE, Output.DIVERGENCE}
     with pytest.raises(ModelError, match="the strategy wants committee; this learner gives embedding, "):
         main.scorer().outputs(x, frozenset({Output.COMMITTEE}))
     with pytest.raises(ModelError, match="there are none"):
@@ -227,8 +251,10 @@ def test_columns_are_contiguous_and_an_empty_block_is_one() -> None:
         committee = scored.outputs[Output.COMMITTEE]
         assert committee.shape == (stop - start, 5, 10)
         assert committee.strides[0] == 4
+        assert scored.outputs[Output.DIVERGENCE].strides[0] == 4
     empty = scorer.outputs(pool[:0], WITH)
     assert empty.outputs[Output.COMMITTEE].shape == (0, 5, 10)
+    assert empty.outputs[Output.DIVERGENCE].shape == (0, 5)
 
 
 def test_a_scorer_travels_to_a_worker() -> None:

@@ -98,7 +98,9 @@ class Softmax(Scorer):
             proba[:] = np.where(valid[:, None], e / e.sum(axis=1, keepdims=True), 0)
             outputs = {Output.PROBA: proba, Output.LOGITS: z, Output.EMBEDDING: rows}
             outputs[Output.LAST_LAYER] = np.tanh(np.where(valid[:, None], rows, 0))
-            outputs[Output.COMMITTEE] = np.stack([proba, proba[:, ::-1]], axis=1)
+            committee = np.stack([proba, proba[:, ::-1]], axis=1)
+            outputs[Output.COMMITTEE] = committee
+            outputs[Output.DIVERGENCE] = np.square(committee - committee.mean(axis=1)[:, None]).sum(axis=2)
             yield start, start + len(rows), Scored({name: outputs[name] for name in wanted}, valid)
 
 

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lamplighter.arrays import F32, F64
+from lamplighter.learner.divergence import divergences
 from lamplighter.strategies.base import Block, Output, Strategy
 from lamplighter.strategies.committee import (
     ConsensusKl,
     MaxDisagreement,
     VoteEntropy,
-    consensus_kl,
-    max_disagreement,
+    largest_of,
+    mean_of,
     soft_vote_entropy,
     vote_entropy,
 )
@@ -33,7 +34,6 @@ STRATEGIES: dict[str, Strategy] = {
     "consensus_kl": ConsensusKl(),
     "max_disagreement": MaxDisagreement(),
 }
-KERNELS = [vote_entropy, soft_vote_entropy, consensus_kl, max_disagreement]
 LN2 = math.log(2)
 
 
@@ -52,11 +52,30 @@ def class_major(values: F64) -> F32:
     return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.float32).transpose(2, 0, 1)
 
 
+def divergence(proba: F32) -> F32:
+    """Give (n, M) divergences of (n, M, C) probabilities."""
+    return divergences(np.ascontiguousarray(proba.transpose(1, 2, 0))).T
+
+
+def consensus_kl(proba: F32) -> F32:
+    """Score as consensus_kl does."""
+    return mean_of(divergence(proba))
+
+
+def max_disagreement(proba: F32) -> F32:
+    """Score as max_disagreement does."""
+    return largest_of(divergence(proba))
+
+
+KERNELS = [vote_entropy, soft_vote_entropy, consensus_kl, max_disagreement]
+
+
 def scores(strategy: Strategy, rows: list[list[list[float]]]) -> list[float]:
     """Score rows of members' probabilities."""
-    values = class_major(np.array(rows))
-    block = Block(pa.array(range(len(values)), pa.int64()), {Output.COMMITTEE: values}, seed=1, round=1)
-    return [float(s) for s in strategy.score(block)]
+    values = class_major(np.array(rows * 2))
+    outputs = {Output.COMMITTEE: values, Output.DIVERGENCE: divergence(values)}
+    block = Block(pa.array(range(len(values)), pa.int64()), outputs, seed=1, round=1)
+    return [float(s) for s in strategy.score(block)][: len(rows)]
 
 
 @pytest.mark.parametrize("case", contract.cases(STRATEGIES), ids=str)
@@ -64,8 +83,10 @@ def test_contract(case: Case) -> None:
     case()
 
 
-def test_only_the_committee_is_read() -> None:
-    assert {strategy.requires for strategy in STRATEGIES.values()} == {frozenset({Output.COMMITTEE})}
+def test_only_what_a_committee_gives_is_read() -> None:
+    votes, divergences = frozenset({Output.COMMITTEE}), frozenset({Output.DIVERGENCE})
+    assert [strategy.requires for strategy in STRATEGIES.values()] == [votes, votes, divergences, divergences]
+    assert all(strategy.needs_committee for strategy in STRATEGIES.values())
 
 
 A, B, C = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]

@@ -43,9 +43,12 @@ OF_PROBA: dict[str, Callable[[F32], F32]] = {
 OF_COMMITTEE: dict[str, Callable[[F32], F32]] = {
     "vote_entropy": committee.vote_entropy,
     "soft_vote_entropy": committee.soft_vote_entropy,
-    "consensus_kl": committee.consensus_kl,
-    "max_disagreement": committee.max_disagreement,
 }
+OF_DIVERGENCE: dict[str, Callable[[F32], F32]] = {
+    "consensus_kl": committee.mean_of,
+    "max_disagreement": committee.largest_of,
+}
+MADE_OF = {Output.PROBA: OF_PROBA, Output.COMMITTEE: OF_COMMITTEE, Output.DIVERGENCE: OF_DIVERGENCE}
 
 
 @pytest.mark.parametrize("case", contract.cases(VARIANTS), ids=str)
@@ -131,23 +134,21 @@ def test_it_ranks_as_modal_does() -> None:
     assert 2 * ours - 1 == pytest.approx((300 * theirs - 1) / 299, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", [*OF_PROBA, *OF_COMMITTEE, "none"])
+@pytest.mark.parametrize("name", [*OF_PROBA, *OF_COMMITTEE, *OF_DIVERGENCE, "none"])
 @pytest.mark.parametrize("beta", [0.0, 1.0, 2.0])
 def test_the_score_is_the_uncertainty_times_the_density(name: str, beta: float) -> None:
     rows = block(200)
     strategy = prepared(InformationDensity(name, beta), shards=[rows])
     u: F32 = np.ones(200, np.float32)
-    if name in OF_PROBA:
-        u = OF_PROBA[name](rows.proba)
-    elif name in OF_COMMITTEE:
-        u = OF_COMMITTEE[name](rows.outputs[Output.COMMITTEE])
+    for output, formulas in MADE_OF.items():
+        if name in formulas:
+            u = formulas[name](rows.outputs[output])
     expected = u * all_pairs(rows.embedding) ** beta
     assert strategy.score(rows) == pytest.approx(expected, abs=1e-5)
 
 
 def test_it_asks_only_for_what_the_uncertainty_needs() -> None:
-    of = {Output.PROBA: OF_PROBA, Output.COMMITTEE: OF_COMMITTEE}
-    for output, names in of.items():
+    for output, names in MADE_OF.items():
         assert {InformationDensity(name).requires for name in names} == {
             frozenset({Output.EMBEDDING, output})
         }

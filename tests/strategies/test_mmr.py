@@ -140,7 +140,7 @@ def test_the_score_is_the_uncertainty() -> None:
     rows = block()
     assert Mmr().score(rows).tolist() == margin(rows.proba).tolist()
     assert Mmr(uncertainty="entropy").score(rows).tolist() == entropy(rows.proba).tolist()
-    assert Mmr(uncertainty="consensus_kl").requires == {Output.EMBEDDING, Output.COMMITTEE}
+    assert Mmr(uncertainty="consensus_kl").requires == {Output.EMBEDDING, Output.DIVERGENCE}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lamplighter import rng, scan
 from lamplighter.array_pool import ArrayPool
 from lamplighter.arrays import F32, I32, I64, Bools, RowIds
 from lamplighter.learner.stacked import CommitteeScorer
-from lamplighter.strategies.base import Context, Output, Shortlist, Strategy
+from lamplighter.strategies.base import Context, Shortlist, Strategy
 from lamplighter.survey import PoolSurvey
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class StrategyPicker:
     @property
     def needs_committee(self) -> bool:
         """Whether the strategy reads a committee."""
-        return Output.COMMITTEE in self.strategy.requires
+        return self.strategy.needs_committee
 
     def pick(self, moment: Moment) -> tuple[I64, tuple[str, ...]]:
         """Prepare, scan, choose."""

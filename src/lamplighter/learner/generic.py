@@ -13,6 +13,7 @@ from lamplighter.learner.estimator import Classifier
 from lamplighter.learner.fitted import Fitted
 from lamplighter.learner.last_layer import LastLayer
 from lamplighter.learner.scoring import NEVER, Scorer, Tile
+from lamplighter.strategies.base import Output
 
 if TYPE_CHECKING:
     from lamplighter.learner.model import Model
@@ -37,9 +38,9 @@ class GenericScorer(Scorer):
         alone, layer = replace(model, fitted=fitted), LastLayer.of(model)
         return cls(BLOCK, model.features, len(model.classes), alone, layer=layer)
 
-    def kernel(self, logits: bool) -> GenericKernel:
+    def kernel(self, wanted: frozenset[Output]) -> GenericKernel:
         """Make what scores one block at a time."""
-        return GenericKernel(self, logits)
+        return GenericKernel(self, Output.LOGITS in wanted)
 
 
 class GenericKernel:

@@ -14,6 +14,7 @@ from lamplighter.errors import ModelError
 from lamplighter.learner.fitted import Fitted, is_linear
 from lamplighter.learner.last_layer import LastLayer
 from lamplighter.learner.scoring import NEVER, PANEL, Scorer, Tile, tile_rows
+from lamplighter.strategies.base import Output
 
 if TYPE_CHECKING:
     from lamplighter.learner.model import Model
@@ -161,9 +162,9 @@ class LinearScorer(Scorer):
         per_row = 4 * model.features + (8 if wide else 4) * 2 * width
         return cls(tile_rows(per_row), model.features, width, form, wide, layer=LastLayer.of(model))
 
-    def kernel(self, logits: bool) -> LinearKernel:
+    def kernel(self, wanted: frozenset[Output]) -> LinearKernel:
         """Make what scores one tile at a time."""
-        return LinearKernel(self, logits)
+        return LinearKernel(self, Output.LOGITS in wanted)
 
 
 class LinearKernel:

@@ -64,6 +64,7 @@ class Tile(NamedTuple):
     logits: F32 | None
     valid: Bools
     committee: F32 | None = None  #: (M, C, tile)
+    divergence: F32 | None = None  #: (M, tile)
 
 
 class Kernel(Protocol):
@@ -101,8 +102,8 @@ class Scorer(ABC):
         return GIVES | {Output.LAST_LAYER} if self.layer else GIVES
 
     @abstractmethod
-    def kernel(self, logits: bool) -> Kernel:
-        """Make what scores one tile at a time, with logits if they are wanted."""
+    def kernel(self, wanted: frozenset[Output]) -> Kernel:
+        """Make what scores one tile at a time, with all that is wanted beside the probabilities."""
 
     def tiles(
         self, x: F32, wanted: frozenset[Output], kernel: Kernel | None = None
@@ -130,7 +131,7 @@ class Scorer(ABC):
             Wrong shape or type of the features, or an output that the learner does not give.
         """
         self._check(x, wanted)
-        kernel = kernel or self.kernel(Output.LOGITS in wanted)
+        kernel = kernel or self.kernel(wanted)
         layer = self.layer.kernel(self.tile) if self.layer and Output.LAST_LAYER in wanted else None
         for start in range(0, len(x), self.tile):
             rows = x[start : start + self.tile]
@@ -184,6 +185,8 @@ def _scored(tile: Tile, rows: F32, wanted: frozenset[Output]) -> Scored:
         outputs[Output.LOGITS] = tile.logits[:, :m].T
     if Output.COMMITTEE in wanted and tile.committee is not None:
         outputs[Output.COMMITTEE] = tile.committee[:, :, :m].transpose(2, 0, 1)
+    if Output.DIVERGENCE in wanted and tile.divergence is not None:
+        outputs[Output.DIVERGENCE] = tile.divergence[:, :m].T
     if Output.EMBEDDING in wanted:
         outputs[Output.EMBEDDING] = rows
     return Scored(outputs, tile.valid[:m])

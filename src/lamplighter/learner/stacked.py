@@ -9,6 +9,7 @@ import numpy as np
 
 from lamplighter.arrays import F32, I64, Bools
 from lamplighter.errors import ModelError
+from lamplighter.learner.divergence import divergences, from_decisions
 from lamplighter.learner.generic import BLOCK
 from lamplighter.learner.linear import LinearForm, LinearScorer
 from lamplighter.learner.model import Model
@@ -27,7 +28,7 @@ _SAFE = (1e-20, 1e37)
 
 @dataclass(frozen=True, eq=False)
 class CommitteeScorer(Scorer):
-    """Gives the main model's outputs, and beside them the probabilities of M members.
+    """Gives the main model's outputs, and beside them what M members think and how far they disagree.
 
     A row counts where it counts for the main model and for every member.
 
@@ -64,17 +65,20 @@ class CommitteeScorer(Scorer):
 
     @property
     def gives(self) -> frozenset[Output]:
-        """What the main model gives, and the committee."""
-        return super().gives | {Output.COMMITTEE}
+        """What the main model gives, and what the committee does."""
+        return super().gives | {Output.COMMITTEE, Output.DIVERGENCE}
 
-    def kernel(self, logits: bool) -> Kernel:
+    def kernel(self, wanted: frozenset[Output]) -> Kernel:
         """Make what scores one tile at a time."""
-        return StackedKernel(self, logits) if self.forms else OneByOneKernel(self, logits)
+        return StackedKernel(self, wanted) if self.forms else OneByOneKernel(self, wanted)
 
     def _array(self, rows: int, name: Output) -> F32:
-        if name is not Output.COMMITTEE:
-            return super()._array(rows, name)
-        return np.empty((len(self.scorers) - 1, self.width, rows), np.float32).transpose(2, 0, 1)
+        members = len(self.scorers) - 1
+        if name is Output.COMMITTEE:
+            return np.empty((members, self.width, rows), np.float32).transpose(2, 0, 1)
+        if name is Output.DIVERGENCE:
+            return np.empty((members, rows), np.float32).T
+        return super()._array(rows, name)
 
 
 class StackedKernel:
@@ -86,10 +90,13 @@ class StackedKernel:
     The exponential is taken of the decision values as they are. `LinearKernel` subtracts a row's largest
     first, which costs two passes and matters only far from 0: rows whose sum of exponentials leaves a
     safe range, and those that are not finite, go through every model's own kernel.
+
+    Divergences are made here of the decision values, which costs a third of making them of probabilities.
     """
 
-    def __init__(self, scorer: CommitteeScorer, logits: bool) -> None:
-        self.scorer, models, columns = scorer, len(scorer.forms), len(scorer.forms) * scorer.width
+    def __init__(self, scorer: CommitteeScorer, wanted: frozenset[Output]) -> None:
+        self.scorer, self.wanted = scorer, wanted
+        models, columns = len(scorer.forms), len(scorer.forms) * scorer.width
         # Stored the other way round: OpenBLAS then takes the second factor without packing it slowly.
         weights = np.hstack([form.weights for form in scorer.forms]).astype(np.float32)
         self.matrix = np.ascontiguousarray(weights).T
@@ -98,27 +105,32 @@ class StackedKernel:
         self.x = np.empty((self.panel, scorer.features), np.float32)
         # A cache line more than a power of two: classes would compete for the same places in the cache.
         self.flat = np.empty((columns, scorer.tile + _LINE), np.float32)
-        self.whole = self.flat.reshape(models, scorer.width, -1)
+        self.decisions = self.flat.reshape(models, scorer.width, -1)
+        self.diverges = Output.DIVERGENCE in wanted
+        # Fewer arrays in work keep more of the tile in cache.
+        self.proba = np.empty_like(self.decisions) if self.diverges else self.decisions
         self.total = np.empty((models, scorer.tile), np.float32)
-        self.logits = np.empty((scorer.width, scorer.tile), np.float32) if logits else None
+        shape = (scorer.width, scorer.tile)
+        self.logits = np.empty(shape, np.float32) if Output.LOGITS in wanted else None
         self.own: OneByOneKernel | None = None
 
     def __call__(self, x: F32) -> Tile:
         """Score (m, D) C-contiguous rows, m <= tile."""
         rows = max(-(-len(x) // PANEL), 1) * PANEL
-        every, total = self.whole[:, :, :rows], self.total[:, :rows]
+        decisions, proba = self.decisions[:, :, :rows], self.proba[:, :, :rows]
+        total = self.total[:, :rows]
         logits = None if self.logits is None else self.logits[:, :rows]
         with np.errstate(all="ignore"):
             low = self._decide(x, self.flat[:, :rows])
             if logits is not None:
-                np.subtract(every[0], every[0].max(axis=0), out=logits)
+                np.subtract(decisions[0], decisions[0].max(axis=0), out=logits)
                 np.maximum(logits, NEVER, out=logits)
-            np.exp(every, out=every)
-            np.add.reduce(every, axis=1, out=total)
+            np.exp(decisions, out=proba)
+            np.add.reduce(proba, axis=1, out=total)
             suspects = _suspects(low, total)
-            np.divide(1, total, out=total)
-            np.multiply(every, total[:, None], out=every)
-        tile = Tile(every[0], logits, np.ones(rows, np.bool_), every[1:])
+            np.multiply(proba, (1 / total)[:, None], out=proba)
+            divergence = self._divergence(proba[1:], decisions[1:], total[1:]) if self.diverges else None
+        tile = Tile(proba[0], logits, np.ones(rows, np.bool_), proba[1:], divergence)
         if suspects is not None:
             self._mend(x, suspects, tile)
         return tile
@@ -126,30 +138,39 @@ class StackedKernel:
     def _decide(self, x: F32, flat: F32) -> Bools | None:
         """Fill the decision values; give which rows have minus infinity among them, if any."""
         for start in range(0, flat.shape[1], self.panel):
-            part = x[start : start + self.panel]
-            # A copy brings rows into the cache in order; the product reads them across.
-            self.x[: len(part)] = part
-            self.x[len(part) :] = 0
-            np.matmul(self.matrix, self.x.T, out=flat[:, start : start + self.panel])
+            rows = self._panel_of(x[start : start + self.panel])
+            np.matmul(self.matrix, rows.T, out=flat[:, start : start + self.panel])
         np.add(flat, self.bias, out=flat)
         # An exponential of 0 would hide it. NaN and infinity show in the sum.
         return None if flat.min() > -np.inf else np.asarray(np.isneginf(flat).any(axis=0))
 
+    def _panel_of(self, part: F32) -> F32:
+        if len(part) == self.panel:
+            return part
+        self.x[: len(part)] = part
+        self.x[len(part) :] = 0
+        return self.x
+
+    @staticmethod
+    def _divergence(proba: F32, decisions: F32, total: F32) -> F32:
+        return from_decisions(proba, decisions, np.log(total, out=total))
+
     def _mend(self, x: F32, suspects: I64, tile: Tile) -> None:
-        self.own = self.own or OneByOneKernel(self.scorer, tile.logits is not None)
+        self.own = self.own or OneByOneKernel(self.scorer, self.wanted)
         mended = self.own(x[suspects])
         tile.valid[suspects] = mended.valid
-        for ours, theirs in zip(_probabilities(tile), _probabilities(mended), strict=True):
+        for ours, theirs in zip(_numbers(tile), _numbers(mended), strict=True):
             ours[..., suspects] = theirs
 
 
 class OneByOneKernel:
     """One tile through every model's own kernel."""
 
-    def __init__(self, scorer: CommitteeScorer, logits: bool) -> None:
+    def __init__(self, scorer: CommitteeScorer, wanted: frozenset[Output]) -> None:
         main, *members = scorer.scorers
-        self.main, self.members = main.kernel(logits), [member.kernel(False) for member in members]
-        self.committee = np.empty((len(members), scorer.width, scorer.tile), np.float32)
+        self.main, self.members = main.kernel(wanted), [member.kernel(frozenset()) for member in members]
+        self.diverges = Output.DIVERGENCE in wanted
+        self.committee = np.zeros((len(members), scorer.width, scorer.tile), np.float32)
 
     def __call__(self, x: F32) -> Tile:
         """Score (m, D) C-contiguous rows, m <= tile."""
@@ -161,15 +182,22 @@ class OneByOneKernel:
             committee[number] = scored.proba[:, :m]
             valid &= scored.valid[:m]
         logits = None if own.logits is None else own.logits[:, :m]
-        tile = Tile(own.proba[:, :m], logits, valid, committee)
+        divergence = self._divergence(m) if self.diverges else None
+        tile = Tile(own.proba[:, :m], logits, valid, committee, divergence)
         if not valid.all():
-            for array in _probabilities(tile):
+            for array in _numbers(tile):
                 array[..., ~valid] = 0
         return tile
 
+    def _divergence(self, rows: int) -> F32:
+        # Of a single row sums over the classes would run in an order of their own.
+        with np.errstate(all="ignore"):
+            return divergences(self.committee[:, :, : max(rows, 2)])[:, :rows]
 
-def _probabilities(tile: Tile) -> list[F32]:
-    return [array for array in (tile.proba, tile.logits, tile.committee) if array is not None]
+
+def _numbers(tile: Tile) -> list[F32]:
+    arrays = (tile.proba, tile.logits, tile.committee, tile.divergence)
+    return [array for array in arrays if array is not None]
 
 
 def _suspects(low: Bools | None, total: F32) -> I64 | None:

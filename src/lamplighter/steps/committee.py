@@ -6,13 +6,13 @@ from lamplighter.learner import Committee, CommitteeScorer, Model, Scorer, fit_c
 from lamplighter.rounds import TrainDone
 from lamplighter.standing import Standing
 from lamplighter.steps.weights import training_weights
-from lamplighter.strategies.base import Output, Strategy
+from lamplighter.strategies.base import Strategy
 
 
 def committee_for(standing: Standing, model: Model, strategy: Strategy) -> Committee | None:
     """Fit the round's committee; None if the strategy reads none."""
     wanted, rows = standing.driver.campaign.committee, standing.training
-    if Output.COMMITTEE not in strategy.requires or wanted is None:
+    if not strategy.needs_committee or wanted is None:
         return None
     return fit_committee(
         wanted,
@@ -35,7 +35,7 @@ def scorer_of(standing: Standing, strategy: Strategy) -> Scorer | None:
     model = standing.model(done)
     if model is None:
         return None
-    if Output.COMMITTEE not in strategy.requires:
+    if not strategy.needs_committee:
         return model.scorer()
     members = standing.committee(done)
     late = None if members else committee_for(standing, model, strategy)

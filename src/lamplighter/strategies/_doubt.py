@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from lamplighter.arrays import F32
 from lamplighter.errors import unknown
 from lamplighter.strategies.base import Block, Output, require
-from lamplighter.strategies.committee import consensus_kl, max_disagreement, soft_vote_entropy, vote_entropy
+from lamplighter.strategies.committee import largest_of, mean_of, soft_vote_entropy, vote_entropy
 from lamplighter.strategies.uncertainty import entropy, least_confidence, margin
 
 #: Name -> what it is made of, and the formula.
@@ -15,8 +15,8 @@ _SCORES: Mapping[str, tuple[Output, Callable[[F32], F32]]] = {
     "entropy": (Output.PROBA, entropy),
     "least_confidence": (Output.PROBA, least_confidence),
     "margin": (Output.PROBA, margin),
-    "consensus_kl": (Output.COMMITTEE, consensus_kl),
-    "max_disagreement": (Output.COMMITTEE, max_disagreement),
+    "consensus_kl": (Output.DIVERGENCE, mean_of),
+    "max_disagreement": (Output.DIVERGENCE, largest_of),
     "soft_vote_entropy": (Output.COMMITTEE, soft_vote_entropy),
     "vote_entropy": (Output.COMMITTEE, vote_entropy),
 }

@@ -38,6 +38,7 @@ class Output(Enum):
     PROBA = "proba"  #: (n, C) float32 class probabilities
     LOGITS = "logits"  #: (n, C) float32 before the softmax
     COMMITTEE = "committee"  #: (n, M, C) float32 probabilities of M members
+    DIVERGENCE = "divergence"  #: (n, M) float32 KL(p_m || q) of each member from the mean of all, in nats
     EMBEDDING = "embedding"  #: (n, D) float32 features
     LAST_LAYER = "last_layer"  #: (n, H) float32 what enters the model's last layer, without the bias
 
@@ -205,6 +206,11 @@ class Strategy(ABC):
     def oversample(self) -> int:
         """The shortlist holds so many rows for each row of the batch."""
         return 1
+
+    @property
+    def needs_committee(self) -> bool:
+        """Whether it reads what only a committee gives."""
+        return bool(self.requires & {Output.COMMITTEE, Output.DIVERGENCE})
 
     @property
     def embedding_only(self) -> bool:

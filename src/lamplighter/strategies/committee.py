@@ -18,9 +18,8 @@ from lamplighter.arrays import F32, I64
 from lamplighter.strategies.base import Block, Output, Strategy
 from lamplighter.strategies.uncertainty import entropy
 
-#: Numbers per tile: few enough to stay in cache, with the array to work in; many enough to pay for a call.
-_CELLS = 2**17
-_TINY = np.finfo(np.float32).tiny
+#: Numbers per tile: a scan's own tiles, of 8192 rows at most, in one piece; a larger block in several.
+_CELLS = 2**19
 
 #: Vote entropies are added up as whole numbers of this: equal votes then score equally, whoever cast them.
 _UNIT = 2.0**-24
@@ -67,16 +66,16 @@ class ConsensusKl(Strategy):
     members' probabilities and q their mean. The second form is the mutual information between the class and
     the member: BALD. It is low where all are unsure in the same way, unlike every entropy.
 
-    O(nMC) time with M + 1 logarithms per class, O(n) memory. McCallum and Nigam 1998, "Employing EM and
+    O(nMC) time, O(nM) memory. McCallum and Nigam 1998, "Employing EM and
     pool-based active learning for text classification", ICML; as BALD: Houlsby, Huszar, Ghahramani and
     Lengyel 2011, doi:10.48550/arXiv.1112.5745.
     """
 
-    requires = frozenset({Output.COMMITTEE})
+    requires = frozenset({Output.DIVERGENCE})
 
     def score(self, block: Block) -> F32:
         """Give the mean divergence in nats: (n,) float32, never negative."""
-        return consensus_kl(block.outputs[Output.COMMITTEE])
+        return mean_of(block.outputs[Output.DIVERGENCE])
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,15 @@ class MaxDisagreement(Strategy):
     score = max_m KL(p_m || q), in [0, ln M], with p_m the members' probabilities and q their mean: a
     single dissenter counts in full, however many agree.
 
-    O(nMC) time with M + 1 logarithms per class, O(nC) memory. As in modAL: Danka and Horvath 2018,
+    O(nMC) time, O(nM) memory. As in modAL: Danka and Horvath 2018,
     doi:10.48550/arXiv.1805.00979.
     """
 
-    requires = frozenset({Output.COMMITTEE})
+    requires = frozenset({Output.DIVERGENCE})
 
     def score(self, block: Block) -> F32:
         """Give the largest divergence in nats: (n,) float32, never negative."""
-        return max_disagreement(block.outputs[Output.COMMITTEE])
+        return largest_of(block.outputs[Output.DIVERGENCE])
 
 
 def vote_entropy(committee: F32) -> F32:
@@ -104,20 +103,25 @@ def vote_entropy(committee: F32) -> F32:
 
 def soft_vote_entropy(committee: F32) -> F32:
     """Give the entropy of the consensus of (n, M, C) float32 probabilities: (n,) float32."""
-    return _in_tiles(lambda cube, work: entropy(_consensus(cube, work[0]).T), committee)
+    return _in_tiles(lambda cube: entropy(_consensus(cube).T), committee)
 
 
-def consensus_kl(committee: F32) -> F32:
-    """Give the mean divergence from the consensus of (n, M, C) float32: (n,) float32, not negative."""
-    return _in_tiles(_consensus_kl_of_tile, committee)
+def mean_of(divergence: F32) -> F32:
+    """Give the mean over the members of (n, M) float32 divergences: (n,) float32."""
+    # Member after member: one order of adding up, however the array lies in memory.
+    total = divergence[:, 0].copy()
+    for member in range(1, divergence.shape[1]):
+        total += divergence[:, member]
+    total *= np.float32(1 / divergence.shape[1])
+    return total
 
 
-def max_disagreement(committee: F32) -> F32:
-    """Give the largest divergence from the consensus of (n, M, C) float32: (n,) float32, not negative."""
-    return _in_tiles(_max_disagreement_of_tile, committee)
+def largest_of(divergence: F32) -> F32:
+    """Give the largest over the members of (n, M) float32 divergences: (n,) float32."""
+    return np.asarray(divergence.max(axis=1))
 
 
-def _vote_entropy_of_tile(cube: F32, work: F32) -> F32:
+def _vote_entropy_of_tile(cube: F32) -> F32:
     votes = _votes(cube)
     agree = votes[:, None] == votes
     agreeing = np.add.reduce(agree.view(np.uint8), axis=0, dtype=np.min_scalar_type(len(votes)))
@@ -141,49 +145,20 @@ def _votes(cube: F32) -> npt.NDArray[Any]:
     return np.asarray(np.maximum.reduce(is_best.view(np.uint8) * ranks[:, None], axis=1))
 
 
-def _consensus_kl_of_tile(cube: F32, work: F32) -> F32:
-    within = _plogp(cube, work).reshape(-1, cube.shape[2]).sum(axis=0)
-    within /= np.float32(len(cube))
-    mean = _consensus(cube, np.empty_like(work[0]))
-    within -= _plogp(mean, work[0]).sum(axis=0)
-    return np.asarray(np.maximum(within, np.float32(0), out=within))
+def _consensus(cube: F32) -> F32:
+    """Give the mean over the members: (C, n)."""
+    mean = np.add.reduce(cube, axis=0)
+    return np.asarray(np.multiply(mean, np.float32(1 / len(cube)), out=mean))
 
 
-def _max_disagreement_of_tile(cube: F32, work: F32) -> F32:
-    mean = _consensus(cube, np.empty_like(work[0]))
-    np.subtract(_log(cube, work), _log(mean, mean), out=work)
-    np.multiply(work, cube, out=work)
-    largest = np.maximum.reduce(np.add.reduce(work, axis=1), axis=0)
-    return np.asarray(np.maximum(largest, np.float32(0), out=largest))
-
-
-def _plogp(proba: F32, out: F32) -> F32:
-    """Fill and give p ln p."""
-    return np.asarray(np.multiply(_log(proba, out), proba, out=out))
-
-
-def _log(proba: F32, out: F32) -> F32:
-    """Fill and give logarithms; adding a tiny number, lost on any but 0, keeps 0 ln 0 = 0."""
-    np.add(proba, _TINY, out=out)
-    return np.asarray(np.log(out, out=out))
-
-
-def _consensus(cube: F32, out: F32) -> F32:
-    """Fill and give the mean over the members: (C, n)."""
-    np.add.reduce(cube, axis=0, out=out)
-    return np.asarray(np.multiply(out, np.float32(1 / len(cube)), out=out))
-
-
-def _in_tiles(formula: Callable[[F32, F32], F32], committee: F32) -> F32:
-    """Apply a formula of (M, C, tile) probabilities, and as large an array to work in, tile by tile."""
+def _in_tiles(formula: Callable[[F32], F32], committee: F32) -> F32:
+    """Apply a formula of (M, C, tile) probabilities, tile by tile."""
     n, members, classes = committee.shape
     rows = max(_CELLS // (members * max(members, classes)), 64)
-    room = np.empty((members, classes, rows), np.float32)
     scores = np.empty(n, np.float32)
     for start in range(0, n, rows):
         part = committee[start : start + rows]
-        cube = _class_major(part)
-        scores[start : start + rows] = formula(cube, room[:, :, : cube.shape[2]])[: len(part)]
+        scores[start : start + rows] = formula(_class_major(part))[: len(part)]
     return scores
 
 

@@ -34,11 +34,13 @@ def block(rows: int = ROWS, classes: int = CLASSES, *, constant: bool = False) -
     if constant:
         logits[:], embedding[:] = logits[0], embedding[0]
     committee = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    mean = committee.mean(axis=1, keepdims=True)
     ids = pa.array(draws.permutation(rows * 3)[:rows], pa.int64())
     outputs = {
         Output.PROBA: committee[:, 0],
         Output.LOGITS: logits[:, 0],
         Output.COMMITTEE: committee,
+        Output.DIVERGENCE: (committee * np.log(committee / mean)).sum(axis=2),
         Output.EMBEDDING: embedding,
         Output.LAST_LAYER: np.tanh(embedding[:, :2]),
     }
