@@ -93,8 +93,8 @@ class Driver:
 
     @property
     def expense(self) -> Expense:
-        """What a batch costs, with overlap and its share of gold rows."""
-        return Expense.of(self.campaign.quality, self.labeler.answers_per_row)
+        """What a batch costs, with overlap, its share of gold rows, and audits."""
+        return Expense.of(self.campaign.quality, self.labeler.answers_per_row, self.labeler.audit_share)
 
     @cached_property
     def gold(self) -> Gold | None:

@@ -28,20 +28,23 @@ class Expense:
         Share of the rows, drawn at random, that so many answer.
     gold
         Gold rows beside a batch, as a share of it.
+    audit
+        Share of the rows, drawn at random, that people answer beside a machine.
     """
 
     each: int
     several: int
     overlap: float = 0.0
     gold: float = 0.0
+    audit: float = 0.0
 
     @classmethod
-    def of(cls, quality: QualityConfig | None, each: int) -> Expense:
-        """Read a campaign's section, for a labeler that asks so many people about every row."""
+    def of(cls, quality: QualityConfig | None, each: int, audit: float = 0.0) -> Expense:
+        """Read a campaign's section, for a labeler that asks so many people, and audits such a share."""
         share, several = 0.0, each
         if quality and quality.overlap and quality.overlap.annotators > each:
             share, several = quality.overlap.share, quality.overlap.annotators
-        return cls(each, several, share, quality.gold.share if quality and quality.gold else 0.0)
+        return cls(each, several, share, quality.gold.share if quality and quality.gold else 0.0, audit)
 
     def sent(self, rows: int) -> int:
         """Give how many rows go out for a batch of so many, gold among them."""
@@ -50,8 +53,8 @@ class Expense:
     def at_most(self, rows: int) -> int:
         """Give how many labels a batch brings at most; more in one batch of 1 / `ODDS`."""
         sent = self.sent(rows)
-        overlapping = int(binom.isf(ODDS, sent, self.overlap)) if rows and self.overlap else 0
-        return sent * self.each + overlapping * (self.several - self.each)
+        further = _drawn(sent, self.overlap) * (self.several - self.each)
+        return sent * self.each + further + _drawn(sent, self.audit)
 
     def affordable(self, labels: int) -> int:
         """Give the largest batch that so many labels pay for; answers asked again cost no more than a row."""
@@ -62,3 +65,8 @@ class Expense:
         """Give the largest batch that fills no more than so many places, with its gold rows."""
         places = max(places, 0)
         return bisect_right(range(places + 1), places, key=self.sent) - 1
+
+
+def _drawn(rows: int, share: float) -> int:
+    """Give how many of so many rows are drawn at most; more with odds of `ODDS`."""
+    return int(binom.isf(ODDS, rows, share)) if rows and share else 0

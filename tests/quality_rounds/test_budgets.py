@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamplighter.driver import open_driver
 from lamplighter.expense import Expense
 from lamplighter.label_sections import QualityConfig
 from lamplighter.rounds import RoundRecord
 from lamplighter.standing import Standing
 from lamplighter.steps.perform import run_round
 from lamplighter.stopping.base import Stop
-from tests.campaigns import write_pool
+from tests.campaigns import write_campaign, write_pool
+from tests.labelers import rules
 from tests.quality_rounds.crews import batches, crew, rounds, write_gold
 
 FILES = {"name": "files", "params": {}}
@@ -57,6 +59,27 @@ def test_no_more_labels_are_paid_than_the_budget_has(
         done.append(record)
     paid = done[-1].collect.annotations_total
     assert 150 - driver.expense.at_most(1) < paid <= 150
+    assert record.rule == "budget"
+
+
+def test_no_more_labels_are_paid_with_audits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine answers six rows in seven, and half of these go to people, who answer a round later."""
+    monkeypatch.setenv("LAMPLIGHTER_TRUSTED_MODULES", "tests")
+    rules.learn_fruit(tmp_path)
+    machine = {"name": "function", "params": {"path": "tests.labelers.rules:guess_fruit"}}
+    people = {"name": "simulated", "params": {"labels": str(tmp_path / "truth.parquet")}}
+    told: dict[str, Any] = {
+        "labeler": {"name": "route", "params": {"labelers": [machine, people], "audit": 0.5}},
+        "budget": {"labels": 150},
+        "evaluation": {"holdout": 15},
+        "strategy": "random",
+        "batch_size": 60,
+    }
+    driver = open_driver(write_campaign(tmp_path, **told))
+    done: list[RoundRecord] = []
+    while isinstance(record := run_round(driver), RoundRecord):
+        done.append(record)
+    assert 148 < done[-1].collect.annotations_total <= 150
     assert record.rule == "budget"
 
 
@@ -102,11 +125,12 @@ def answer(driver: Any, person: str, label: str = "apple") -> None:
 
 
 expenses = st.builds(
-    lambda each, more, overlap, gold: Expense(each, each + more, overlap, gold),
+    lambda each, more, overlap, gold, audit: Expense(each, each + more, overlap, gold, audit),
     st.integers(1, 3),
     st.integers(0, 3),
     st.floats(0, 1),
     st.sampled_from([0.0, 0.05, 0.5, 0.99]),
+    st.sampled_from([0.0, 0.0, 0.05, 1.0]),
 )
 
 
@@ -125,11 +149,12 @@ def test_what_fits_is_the_most_that_does(expense: Expense, places: int) -> None:
 
 
 @given(expenses, st.integers(0, 500))
-def test_a_batch_costs_no_less_than_without_overlap_and_no_more_than_all_of_it(
+def test_a_batch_costs_no_less_than_without_draws_and_no_more_than_with_all_drawn(
     expense: Expense, rows: int
 ) -> None:
     sent = expense.sent(rows)
-    assert sent * expense.each <= expense.at_most(rows) <= sent * expense.several
+    most = sent * (expense.several + (expense.audit > 0))
+    assert sent * expense.each <= expense.at_most(rows) <= most
 
 
 @pytest.mark.parametrize(
@@ -147,3 +172,10 @@ def test_a_batch_costs_no_less_than_without_overlap_and_no_more_than_all_of_it(
 def test_what_rows_cost(quality: dict[str, Any] | None, each: int, one: int, hundred: int) -> None:
     expense = Expense.of(QualityConfig.model_validate(quality) if quality else None, each)
     assert (expense.at_most(0), expense.at_most(1), expense.at_most(100)) == (0, one, hundred)
+
+
+def test_what_audits_cost() -> None:
+    assert [Expense.of(None, 1, audit=1.0).at_most(rows) for rows in (0, 1, 100)] == [0, 2, 200]
+    # Of 100 rows, 10 are to be expected.
+    assert Expense.of(None, 1, audit=0.1).at_most(100) == 132
+    assert Expense.of(None, 3, audit=0.1).at_most(100) == 332

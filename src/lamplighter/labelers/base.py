@@ -167,6 +167,11 @@ class Labeler(ABC):
         return 1
 
     @property
+    def audit_share(self) -> float:
+        """Share of the rows, drawn at random, that people answer beside a machine."""
+        return 0.0
+
+    @property
     def answers_by_itself(self) -> bool:
         """Whether `lamplighter run` may start the next round at once."""
         return False

@@ -102,6 +102,11 @@ class Route(Labeler):
         return self.people.labeler.answers_per_row
 
     @property
+    def audit_share(self) -> float:
+        """Every row that a machine answers may be drawn."""
+        return self.audit
+
+    @property
     def answers_by_itself(self) -> bool:
         """Only without people is there nothing to wait for."""
         return self.people.labeler.answers_by_itself
