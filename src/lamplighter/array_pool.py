@@ -45,6 +45,10 @@ class ArrayPool(Pool):
         """Give all rows as one block."""
         yield PoolBlock(self.ids, self.x if features else None, 0, 0, 0, None)
 
+    def vectors(self, shard: Shard, *, reuse: bool = False) -> Iterator[F32]:
+        """Give the features of all rows as one block."""
+        yield self.x
+
 
 def _file(rows: int) -> FileEntry:
     return FileEntry(

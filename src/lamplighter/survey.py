@@ -111,9 +111,8 @@ def direction_sum(shard: Shard, pool: Pool) -> DirectionSum:
     """Add up x / |x| over the finite rows of a shard."""
     rows, adding = 0, _Adding(pool.manifest.dim)
     with one_blas_thread():  # each of a worker's cores has a shard of its own
-        for block in pool.read(shard, features=True, reuse=True):
-            if block.features is not None:
-                rows += adding.add(block.features)
+        for block in pool.vectors(shard, reuse=True):
+            rows += adding.add(block)
     return DirectionSum(adding.total, rows)
 
 

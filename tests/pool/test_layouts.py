@@ -191,9 +191,12 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, data:
         row_group_rows=data.draw(st.integers(1, 20)),
         compression=data.draw(st.sampled_from(["none", "snappy"])),
     )
-    blocks = blocks_of(open_pool(config))
+    pool = open_pool(config)
+    blocks = blocks_of(pool)
     assert ids_of(blocks) == ids
     np.testing.assert_array_equal(features_of(blocks), numbers.astype(np.float32))
+    alone = [block.copy() for shard in pool.shards() for block in pool.vectors(shard, reuse=True)]
+    np.testing.assert_array_equal(np.concatenate(alone), numbers.astype(np.float32))
 
 
 def _kind(layout: LayoutName) -> Layout:

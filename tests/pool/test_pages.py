@@ -59,6 +59,9 @@ def assert_same(pool: Pool) -> None:
         b.features.copy() for s in pool.shards() for b in pool.read(s, reuse=True) if b.features is not None
     ]
     np.testing.assert_array_equal(np.concatenate(copies).view(np.uint32), wanted.view(np.uint32))
+    for reuse in (False, True):
+        alone = [block.copy() for shard in pool.shards() for block in pool.vectors(shard, reuse=reuse)]
+        np.testing.assert_array_equal(np.concatenate(alone).view(np.uint32), wanted.view(np.uint32))
     some = np.arange(0, pool.manifest.files[0].rows[0], 3)
     fetched = fetch_features(pool, 0 * some, 0 * some, some)
     np.testing.assert_array_equal(fetched.view(np.uint32), wanted[some].view(np.uint32))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +145,17 @@ def test_a_file_that_changed_during_the_round_is_named(
     pool = open_pool(config)
     change(Path(config.url) / "part-00001.parquet")
     list(pool.read(pool.shards()[0]))
-    with pytest.raises(PoolChanged, match=rf"part-00001\.parquet {said}"):
-        list(pool.read(pool.shards()[1]))
+    for read in (pool.read, pool.vectors):
+        with pytest.raises(PoolChanged, match=rf"part-00001\.parquet {said}"):
+            list(read(pool.shards()[1]))
 
 
-def test_a_file_that_changes_while_it_is_read_is_named(config: PoolConfig) -> None:
+@pytest.mark.parametrize("read", [Pool.read, Pool.vectors])
+def test_a_file_that_changes_while_it_is_read_is_named(
+    config: PoolConfig, read: Callable[[Pool, Shard], Iterator[Any]]
+) -> None:
     pool = open_pool(config)
-    blocks = pool.read(pool.shards()[1])
+    blocks = read(pool, pool.shards()[1])
     next(blocks)
     _rewrite(Path(config.url) / "part-00001.parquet")
     with pytest.raises(PoolChanged, match=r"part-00001\.parquet changed"):

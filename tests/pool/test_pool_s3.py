@@ -111,6 +111,7 @@ def test_objects_that_change_or_disappear_are_named(bucket: str) -> None:
     with pytest.raises(PoolChanged, match=r"part-00000\.parquet changed since the round began"):
         list(pool.read(pool.shards()[0]))
     np.testing.assert_array_equal(features_of(list(pool.read(pool.shards()[1]))), X[N // 2 :])
+    np.testing.assert_array_equal(np.concatenate(list(pool.vectors(pool.shards()[1]))), X[N // 2 :])
     with pytest.raises(PoolChanged, match=r"part-00000\.parquet changed since the last round"):
         take_manifest(config, before)
     pool.storage.fs.rm(pool.storage.name("part-00001.parquet"))

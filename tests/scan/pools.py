@@ -76,6 +76,9 @@ class MemoryPool:
                 if reuse and x is not None:
                     x[:] = -7  # whoever still looks at it is found out
 
+    def vectors(self, shard: Shard, *, reuse: bool = False) -> Iterator[F32]:
+        yield from (block.features for block in self.read(shard, reuse=reuse) if block.features is not None)
+
 
 @dataclass(frozen=True, eq=False)
 class Softmax(Scorer):

@@ -16,7 +16,7 @@ from lamplighter.pool.columns import plain_table
 from lamplighter.pool.manifest import Manifest
 from lamplighter.pool.open_file import OpenFile, open_file
 from lamplighter.pool.storage import Storage
-from lamplighter.pool.vectors import batch_vectors, block_rows, page_vectors
+from lamplighter.pool.vectors import all_vectors, batch_vectors, block_rows, page_vectors
 
 #: Decoded bytes of a shard: large enough that a task's overhead does not count, small enough that
 #: work spreads evenly and a lost task costs little.
@@ -119,6 +119,13 @@ class Pool:
                 for first, batch, x in self._row_group(file, row_group, features, extra, reuse=reuse):
                     ids = self._ids(batch.column(self.config.id), file, row_group, first)
                     yield PoolBlock(ids, x, shard.file, row_group, first, _table(batch, extra))
+            file.verify()
+
+    def vectors(self, shard: Shard, *, reuse: bool = False) -> Iterator[F32]:
+        """Read a shard's features alone, block by block: (n, D) float32. Parameters, errors: as `read`."""
+        with open_file(self.storage, self.config, self.manifest.files[shard.file]) as file:
+            for row_group in shard.row_groups:
+                yield from all_vectors(file, self.manifest, row_group, reuse)
             file.verify()
 
     def read_all(self, extra: tuple[str, ...]) -> tuple[RowIds, F32, Any]:

@@ -34,6 +34,18 @@ def page_vectors(
     return PageVectors(file, manifest, found, decoded_vectors(file, manifest, row_group), reuse)
 
 
+def all_vectors(file: OpenFile, manifest: Manifest, row_group: int, reuse: bool) -> Iterator[F32]:
+    """Give the vectors of a row group block by block, without any other column."""
+    small_reads = file.prefetch(row_group, manifest.features)
+    pages = page_vectors(file, manifest, row_group, reuse) if small_reads else None
+    if pages is None:
+        yield from decoded_vectors(file, manifest, row_group)
+        return
+    rows, step = file.entry.rows[row_group], block_rows(manifest.dim)
+    for start in range(0, rows, step):
+        yield pages.take(min(step, rows - start))
+
+
 def decoded_vectors(file: OpenFile, manifest: Manifest, row_group: int) -> Iterator[F32]:
     """Give the vectors of a row group as pyarrow decodes them, block by block."""
     for first, batch in file.batches(row_group, manifest.features, block_rows(manifest.dim)):
