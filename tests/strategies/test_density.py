@@ -184,9 +184,8 @@ def test_any_block_of_long_rows_gives_the_same_bits(dims: int) -> None:
 
 def summed(x: F32, size: int) -> DirectionSum:
     """Add up the directions of rows that are read `size` at a time."""
-    starts = range(0, len(x), size)
-    blocks = [SimpleNamespace(features=x[start : start + size]) for start in starts]
-    pool = SimpleNamespace(manifest=SimpleNamespace(dim=x.shape[1]), read=lambda *_, **__: blocks)
+    blocks = [x[start : start + size] for start in range(0, len(x), size)]
+    pool = SimpleNamespace(manifest=SimpleNamespace(dim=x.shape[1]), vectors=lambda *_, **__: blocks)
     return direction_sum(cast(Shard, None), cast(Pool, pool))
 
 
