@@ -15,6 +15,8 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from lamplighter import cluster
 from lamplighter.threads import one_blas_thread, one_thread
 
+pytestmark = pytest.mark.xdist_group("cluster")
+
 Block = Callable[[], AbstractContextManager[object]]
 
 
