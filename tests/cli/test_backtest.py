@@ -154,7 +154,7 @@ def test_a_bar_says_how_long_the_rest_takes(
 
 def _drawn(said: str, capsys: pytest.CaptureFixture[str]) -> bool:
     """Wait until the bar, which is drawn ten times a second, shows something and nothing after it."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
         if re.search(rf"{said} *\d:", plain):

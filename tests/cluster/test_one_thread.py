@@ -45,17 +45,17 @@ class Other:
     def _run(self) -> None:
         with self.block():
             self.entered.set()
-            assert self.told.wait(10)
+            assert self.told.wait(60)
             self.seen = [counts(), counts("openmp")]
 
     def __enter__(self) -> Other:
         self.thread.start()
-        assert self.entered.wait(10)
+        assert self.entered.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.told.set()
-        self.thread.join(10)
+        self.thread.join(60)
 
 
 @pytest.mark.parametrize("block", [one_thread, one_blas_thread])

@@ -87,14 +87,12 @@ def kill_everywhere(folder: Path, rounds: int, some: slice, base: str) -> None:
         assert len(asked(opened)) == len(set(asked(opened)))
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("stride", range(STRIDES))
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_local_store(folder: Path, rounds: int, stride: int) -> None:
     kill_everywhere(folder, rounds, slice(stride, None, STRIDES), f"{folder}/stores")
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_s3_store(folder: Path, s3: Seaweed, rounds: int) -> None:
     kill_everywhere(folder, rounds, slice(rounds, None, S3_STRIDE), f"s3://{BUCKET}")

@@ -55,7 +55,7 @@ def test_a_backtest_and_what_a_run_shows_of_it(prefect_api: PrefectServer, campa
     )
     assert Path(told["report"]).as_uri() in shown["-report"]
     assert "margin" in Path(told["points"]).read_text("utf-8")
-    messages = messages_of(prefect_api, run)
+    messages = messages_of(prefect_api, run, "with seed", 4)
     assert sum("with seed" in message for message in messages) == 4
     # The campaign has not begun.
     assert not Driver(load(campaign)).store.list("campaign.json")
@@ -83,7 +83,6 @@ def test_what_is_wrong_fails_the_run_at_once(prefect_api: PrefectServer, campaig
     assert [task["run_count"] for task in task_runs(prefect_api, run["id"])] == [1]
 
 
-@pytest.mark.timeout(600)
 def test_the_form_of_the_deployment(prefect_api: PrefectServer) -> None:
     deployed = prefect_api.deploy("backtest/manual")
     assert deployed["schedules"] == []

@@ -49,7 +49,7 @@ def events(server: PrefectServer, name: str, resource: str) -> list[dict[str, An
 
 def last_publish(server: PrefectServer, run: str) -> str:
     query = {"flow_runs": {"name": {"any_": [run]}}, "task_runs": {"name": {"like_": "publish"}}}
-    (found,) = server.request("/task_runs/filter", query)
+    (found,) = eventually(lambda: server.request("/task_runs/filter", query))
     return f"prefect.task-run.{found['id']}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from tests.steps.test_whole_rounds import spoil
 pytestmark = [pytest.mark.prefect_server, pytest.mark.xdist_group("prefect")]
 CHAIN = ["collect", "train", "evaluate", "score", "select", "dispatch", "commit", "publish"]
 SECRET = "tok-9f8e7d6c5b"
+ENDED = ("COMPLETED", "FAILED", "CRASHED")
 
 
 @pytest.fixture
@@ -38,9 +40,14 @@ def flow_run(server: PrefectServer, name: str) -> dict[str, Any]:
 
 
 def task_runs(server: PrefectServer, run_id: str) -> list[dict[str, Any]]:
-    query = {"flow_runs": {"id": {"any_": [run_id]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    found: list[dict[str, Any]] = server.request("/task_runs/filter", query)
-    return sorted(found, key=lambda t: t["start_time"])
+    """Give a run's task runs once all have ended, which the server hears a moment after the flow has."""
+    query = {"flow_runs": {"id": {"any_": [run_id]}}}
+
+    def found() -> list[dict[str, Any]]:
+        return cast(list[dict[str, Any]], server.request("/task_runs/filter", query))
+
+    eventually(lambda: all(t["start_time"] and t["state_type"] in ENDED for t in found()))
+    return sorted(found(), key=lambda t: t["start_time"])
 
 
 def test_a_round_reads_as_the_chain_it_is(prefect_api: PrefectServer, campaign_file: str) -> None:
@@ -74,15 +81,26 @@ def _check_graph(server: PrefectServer, run: dict[str, Any]) -> None:
         assert set(parents) == {before["id"]}, f"{after['name']} should wait for {before['name']} alone"
 
 
-def messages_of(server: PrefectServer, run: dict[str, Any]) -> list[str]:
-    """Give what was logged in a run, also what the server gets a moment later."""
+def messages_of(server: PrefectServer, run: dict[str, Any], awaited: str, times: int = 1) -> list[str]:
+    """Give what was logged in a run, once a line is there so many times: some comes a moment later."""
     query = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
-    time.sleep(3)
-    return [line["message"] for line in server.request("/logs/filter", query)]
+
+    def found() -> list[str]:
+        return [line["message"] for line in server.request("/logs/filter", query)]
+
+    eventually(lambda: sum(awaited in message for message in found()) >= times)
+    return found()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, at most a minute: whether it does is for the test to say."""
+    until = time.monotonic() + 60
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _check_logs(server: PrefectServer, run: dict[str, Any]) -> None:
-    messages = messages_of(server, run)
+    messages = messages_of(server, run, ", round 2: commit done")
     assert any(message.endswith(", round 2: score done") for message in messages)
     assert not any(SECRET in message for message in messages)
 
@@ -124,7 +142,8 @@ def test_what_workers_log_reaches_the_run(prefect_api: PrefectServer, tmp_path: 
     name = f"workers-{tmp_path.name.replace('_', '-')}"
     labeling_round(write_campaign(tmp_path, name=name, cluster={"workers": 1}))
     run = flow_run(prefect_api, f"{name}-round-00001")
-    assert any("7 of 150 rows left out" in message for message in messages_of(prefect_api, run))
+    line = "7 of 150 rows left out"
+    assert any(line in message for message in messages_of(prefect_api, run, line))
 
 
 def test_a_labeler_that_waits_for_people_cannot_run_in_a_row(

@@ -67,7 +67,7 @@ def receiving(file: str, pace: Pace = QUICK, **watch: str) -> Iterator[Serving]:
         assert not thread.is_alive()
 
 
-def wait_until(done: Callable[[], bool], otherwise: str, seconds: float = 60) -> None:
+def wait_until(done: Callable[[], bool], otherwise: str, seconds: float = 200) -> None:
     """Wait until something holds; fails with `otherwise` when it does not come about."""
     deadline = time.monotonic() + seconds
     while not done():

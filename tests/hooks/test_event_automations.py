@@ -33,8 +33,8 @@ FALL = Fall(
     Alarm(measure="alpha", value=0.41, bound=0.6, text="alpha is 0.41, below the bound of 0.6"),
 )
 EVENTS_FILE = "deployments/event-automations.yaml"
-#: Repeats an announcement after 2 s; looks by itself as often.
-PACE = Pace(quiet=0.1, longest=0.5, every=2.0, retry=0.2)
+#: Repeats an announcement after 6 s, by when an automation has surely made its run; looks by itself as often.
+PACE = Pace(quiet=0.1, longest=0.5, every=6.0, retry=0.2)
 
 
 @pytest.fixture(scope="module")

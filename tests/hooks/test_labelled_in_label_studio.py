@@ -94,7 +94,7 @@ def campaign(
     return name, file
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_last_answer_is_announced(
     prefect_api: PrefectServer,
     label_studio: LabelStudio,

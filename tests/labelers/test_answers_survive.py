@@ -104,7 +104,7 @@ def test_death_at_any_call_of_the_store(make: Callable[[Service], Automated], af
 
 def test_two_drivers_at_once_keep_one_answer_for_each_row() -> None:
     """Both may ask, under the same keys; what was there first counts for both."""
-    store, together = MemoryStore(), threading.Barrier(2, timeout=10)
+    store, together = MemoryStore(), threading.Barrier(2, timeout=60)
     with Service(label_all) as service:
 
         def slow(seen: Seen) -> Act:

@@ -61,7 +61,8 @@ def test_an_answer_lost_on_the_wire_is_asked_for_under_the_same_key(
 @pytest.mark.parametrize("act", [Act(delay_s=5), Act(200, b'{"answers": []}      ', piece_s=0.15)])
 def test_an_answer_that_takes_too_long_is_asked_for_again(service: Service, act: Act) -> None:
     service.acts.append(act)
-    assert len(labels(collect(service, timeout_s=0.4, backoff_s=0.001))) == len(IDS)
+    # The second answer has as long: a busy machine may stand still for a second.
+    assert len(labels(collect(service, timeout_s=2.5, backoff_s=0.001))) == len(IDS)
     assert len({seen.key for seen in service.seen}) == 1
     assert len(service.seen) == 2
 

@@ -113,7 +113,7 @@ def in_order(found: Sequence[Annotation]) -> list[Annotation]:
 def test_drivers_at_the_same_time_settle_each_row_once(make: Callable[[], Route]) -> None:
     expected = in_order(finished(Campaign(make(), IDS)))
     for _ in range(5):
-        at, together = Campaign(make(), IDS), threading.Barrier(4, timeout=10)
+        at, together = Campaign(make(), IDS), threading.Barrier(4, timeout=60)
 
         def drive(_: int, at: Campaign = at, together: threading.Barrier = together) -> None:
             at.dispatch()

@@ -51,10 +51,10 @@ class LabelingPage:
         picked = self.page.locator(f'input[name="{choice}"]:checked')
         with suppress(TimeoutError):  # a key that comes before the page listens is lost
             self.page.keyboard.press(key)
-            picked.wait_for(state="attached", timeout=2_000)
+            picked.wait_for(state="attached", timeout=10_000)
             return
         self.page.keyboard.press(key)
-        picked.wait_for(state="attached", timeout=5_000)
+        picked.wait_for(state="attached", timeout=10_000)
 
     def submit(self) -> None:
         """Send the answer and wait for the next task."""

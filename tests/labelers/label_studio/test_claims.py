@@ -87,16 +87,18 @@ def test_a_claim_that_beats_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
             ended.wait()
 
     def wait() -> bool:
-        with claimed(store, silence_s=1.0) as claim:
+        with claimed(store, silence_s=5.0) as claim:
             return claim.inherited
 
     with ThreadPoolExecutor(2) as drivers:
         holding = drivers.submit(hold)
         held.wait()
         waiting = drivers.submit(wait)
-        with pytest.raises(TimeoutError):
-            waiting.result(timeout=2.0)  # twice as long as silence is borne
-        ended.set()
+        try:
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=8.0)  # longer than silence is borne
+        finally:
+            ended.set()  # else the block would never end
         holding.result()
         assert waiting.result() is False
 
