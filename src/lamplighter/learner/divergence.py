@@ -14,7 +14,7 @@ _TINY = np.finfo(np.float32).tiny
 
 def divergences(proba: F32) -> F32:
     """Give KL(p_m || q) of (M, C, n) probabilities, n >= 2: (M, n) float32 in nats, not negative."""
-    return from_decisions(proba, logarithm(proba, np.empty_like(proba)), np.float32(0))
+    return from_decisions(proba, _logarithm(proba, np.empty_like(proba)), np.float32(0))
 
 
 def from_decisions(proba: F32, decisions: F32, log_totals: F32 | np.float32) -> F32:
@@ -32,14 +32,14 @@ def from_decisions(proba: F32, decisions: F32, log_totals: F32 | np.float32) -> 
     """
     mean = np.add.reduce(proba, axis=0)
     mean *= np.float32(1 / len(proba))
-    np.subtract(decisions, logarithm(mean, mean), out=decisions)
+    np.subtract(decisions, _logarithm(mean, mean), out=decisions)
     np.multiply(decisions, proba, out=decisions)
     found = np.add.reduce(decisions, axis=1)
     found -= log_totals
     return np.asarray(np.maximum(found, np.float32(0), out=found))
 
 
-def logarithm(proba: F32, out: F32) -> F32:
+def _logarithm(proba: F32, out: F32) -> F32:
     """Fill and give logarithms; adding a tiny number, lost on any but 0, keeps 0 ln 0 = 0."""
     np.add(proba, _TINY, out=out)
     return np.asarray(np.log(out, out=out))
