@@ -18,6 +18,7 @@ from lamplighter.labelers.base import BatchRow
 from lamplighter.quality.answers import Answers
 from lamplighter.quality.consensus import sample_weights
 from lamplighter.quality.dawid_skene import dawid_skene
+from lamplighter.quality.majority import majority
 from lamplighter.rounds import CollectDone, RoundFacts, SelectDone, TrainDone, decide
 from lamplighter.standing import Standing
 from tests.campaigns import CLASSES
@@ -156,7 +157,7 @@ def test_a_row_waits_for_its_further_answer_once(tmp_path: Path) -> None:
 
 
 def test_weights_are_what_the_labels_are_sure_of(tmp_path: Path) -> None:
-    quality = {"consensus": "dawid_skene", "weights": True}
+    quality = {"consensus": "weighted", "weights": True}
     standing = rounds(crew(tmp_path, quality, {"ann": 0.6, "bob": 0.9}, crew={"each": 2}), 2)
     rows, config = standing.training, standing.driver.campaign.learner
     assert rows.confidence is not None
@@ -178,6 +179,18 @@ def test_the_consensus_is_kept_and_is_what_the_method_gives(tmp_path: Path) -> N
     assert table.column("label").to_pylist() == [CLASSES[c] for c in expected.label]
     assert table.column("confidence").to_pylist() == expected.confidence.tolist()
     assert standing.labels.label.tolist() == expected.label.tolist()
+
+
+@pytest.mark.parametrize("skill", [{"ann": 1.0}, {"ann": 1.0, "bob": 1.0, "cid": 1.0}])
+def test_single_votes_keep_their_labels(tmp_path: Path, skill: dict[str, float]) -> None:
+    """EM would find it likeliest that one class explains them all."""
+    standing = rounds(crew(tmp_path, {"consensus": "dawid_skene"}, skill), 3)
+    plain = majority(votes_of(standing), seed=11)
+    assert len(set(dawid_skene(votes_of(standing), seed=11).consensus.label)) < len(set(plain.label))
+    assert standing.labels.label.tolist() == plain.label.tolist()
+    found = quality_of(standing)
+    assert found.consensus == "majority"
+    assert "labels by majority: dawid_skene needs 3 votes on the median row" in found.warnings[0]
 
 
 @pytest.mark.parametrize("measure", ["gold", "agreement"])

@@ -91,7 +91,7 @@ class StackedKernel:
     first, which costs two passes and matters only far from 0: rows whose sum of exponentials leaves a
     safe range, and those that are not finite, go through every model's own kernel.
 
-    Divergences are made here of the decision values, which costs less than half of making them of probabilities.
+    Divergences are made here of the decision values, at less than half of what probabilities would cost.
     """
 
     def __init__(self, scorer: CommitteeScorer, wanted: frozenset[Output]) -> None:

@@ -68,7 +68,8 @@ def dawid_skene(
     domain, so that a row with a thousand votes has a posterior.
 
     Posteriors are as sure as if annotators erred independently, thus surer than they should be. Where
-    nobody shares a row nothing is learned, and everybody is believed: see `majority.preferred`.
+    most rows have one vote, it is likeliest that one class explains all, so that right labels are lost: see
+    `majority.preferred`, which campaigns obey.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,7 +26,7 @@ from lamplighter.quality.confirmed import Confirmed, confirmations
 from lamplighter.quality.consensus import Consensus
 from lamplighter.quality.crowdlab import crowdlab
 from lamplighter.quality.dawid_skene import dawid_skene
-from lamplighter.quality.majority import majority
+from lamplighter.quality.majority import MEDIAN_ANSWERS, MEDIAN_VOTES, majority, preferred
 from lamplighter.quality.record import AgreementRecord, AnnotatorRecord, QualityRecord
 from lamplighter.quality.relabel import disputed
 from lamplighter.quality.weighted import weighted
@@ -152,8 +153,14 @@ class _Bench:
         return found
 
     @cached_property
+    def method(self) -> str:
+        """The method wanted, or majority where the votes cannot carry Dawid and Skene's."""
+        wanted = self.section.consensus
+        return preferred(self.counted) if wanted == "dawid_skene" else wanted
+
+    @cached_property
     def consensus(self) -> Consensus:
-        method = self.section.consensus
+        method = self.method
         if method == "crowdlab":
             return crowdlab(self.counted, self.proba, seed=self.seed).consensus
         if method == "dawid_skene":
@@ -182,7 +189,7 @@ class _Bench:
         """Give the round's document of label quality."""
         enough = self.section.relabel.enough if self.section.relabel else 0.5
         record = QualityRecord(
-            consensus=self.section.consensus,
+            consensus=self.method,
             rows=len(self.counted.ids),
             votes=len(self.counted),
             disputed=int(disputed(self.counted, enough).sum()),
@@ -192,9 +199,17 @@ class _Bench:
             confirmed=self.confirmations.taken,
             suggested=self.confirmations.suggested,
             annotators=tuple(self._annotator(person) for person in self.people),
-            warnings=tuple(str(verdict) for verdict in self.verdicts),
+            warnings=(*(str(verdict) for verdict in self.verdicts), *self._instead()),
         )
         return record.model_copy(update={"alarms": alarms(record, self.section.alarm)})
+
+    def _instead(self) -> Iterator[str]:
+        """Say that another method than the one wanted made the labels."""
+        if self.method != self.section.consensus:
+            yield (
+                f"labels by {self.method}: {self.section.consensus} needs {MEDIAN_VOTES} votes on the median "
+                f"row and {MEDIAN_ANSWERS} of the median annotator, and would make up labels with fewer"
+            )
 
     def _agreement(self) -> AgreementRecord:
         found = agreement(self._counted(self.first), seed=self.seed, round=self.standing.number)
