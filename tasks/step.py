@@ -6,7 +6,14 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from lamplighter.driver import Driver
-from lamplighter.errors import ClusterError, CommitUnknown, LabelerError, StoreError, StoreUnavailable
+from lamplighter.errors import (
+    ClusterError,
+    CommitUnknown,
+    LabelerError,
+    LabelerRefused,
+    StoreError,
+    StoreUnavailable,
+)
 from lamplighter.rounds import AnyStep, RoundRecord, Step
 from lamplighter.steps import perform
 from tasks.run_logs import logging_into_run
@@ -21,6 +28,8 @@ def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> boo
     """Say whether a failed step may succeed on another try: not when the input is wrong."""
     try:
         state.result()
+    except LabelerRefused:  # the same answer would only be waited for
+        return False
     except TRANSIENT:
         return True
     except StoreError:

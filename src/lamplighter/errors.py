@@ -25,6 +25,7 @@ LamplighterError
 ├── RoundConflict (RuntimeError)        another driver wrote this step or round first
 ├── CommitUnknown (RuntimeError)        a write may or may not have happened; run again
 ├── LabelerError (RuntimeError)         a labeler back-end failed
+│   └── LabelerRefused                  it refuses, or answers what is of no use; another try will not help
 ├── ClusterError (RuntimeError)         the Dask cluster could not be reached or lost the work
 └── MissingExtra (ImportError)          an optional part is not installed
 """
@@ -121,6 +122,10 @@ class CommitUnknown(LamplighterError, RuntimeError):
 
 class LabelerError(LamplighterError, RuntimeError):
     """A labeler back-end failed."""
+
+
+class LabelerRefused(LabelerError):
+    """A labeler back-end refuses, or answers what is of no use: somebody has to put it right first."""
 
 
 class ClusterError(LamplighterError, RuntimeError):

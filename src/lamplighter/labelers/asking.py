@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import ClassVar
 
-from lamplighter.errors import LabelerError, unknown
+from lamplighter.errors import LabelerError, LabelerRefused, unknown
 from lamplighter.labelers.base import (
     Annotation,
     Batch,
@@ -55,6 +55,10 @@ class Unheard(LabelerError):
         super().__init__(said)
         self.why = why or said
         self.found = found or Collected()
+
+
+class UnheardForGood(Unheard, LabelerRefused):
+    """It would be no other way if the rows were asked about again soon."""
 
 
 class Automated(Labeler):
@@ -111,7 +115,7 @@ class Automated(Labeler):
         ------
         Unheard
             No row of the newest batch was answered.
-        LabelerError
+        LabelerRefused
             No row can be, as things stand.
         """
         due = [ticket for ticket in tickets if since.round > ticket.round]
@@ -130,10 +134,11 @@ class Automated(Labeler):
         if wanted and session.failures:
             newest = max(wanted, key=lambda ticket: ticket.round)
             if not any(page.answered.batch == newest.batch for page in pages):
-                raise self._unheard(newest, session.failures[0], found)
+                kind = Unheard if session.passes else UnheardForGood
+                raise self._unheard(kind, newest, session.failures[0], found)
         return found
 
-    def _unheard(self, newest: Ticket, failure: Problem, found: Collected) -> Unheard:
+    def _unheard(self, kind: type[Unheard], newest: Ticket, failure: Problem, found: Collected) -> Unheard:
         why = (
             f"labeler '{self.name}' answered none of the {newest.rows} rows of batch '{newest.batch}': "
             f"{failure.where}: {failure.what}"
@@ -141,7 +146,7 @@ class Automated(Labeler):
         # One failure speaks for the whole batch.
         rest = [p for p in found.problems if not p.where.startswith(f"batch {newest.batch},")]
         found = replace(found, problems=rest)
-        return Unheard(f"{why}; put it right and run again, nothing is lost", why, found)
+        return kind(f"{why}; put it right and run again, nothing is lost", why, found)
 
     def scrubbed(self, text: str) -> str:
         """Give a text without the labeler's secrets."""

@@ -155,7 +155,7 @@ class Interview:
         found: Mapping[str, Said | Unanswered | None],
         seconds: float,
     ) -> Reply:
-        answers, failures, usages, outage = [], [], [], False
+        answers, failures, usages, outage, passes = [], [], [], False, False
         for row_id, requests in wanted.items():
             replies = [found[request.key] for request in requests]
             said = [reply for reply in replies if isinstance(reply, Said)]
@@ -165,8 +165,9 @@ class Interview:
             for why in [reply for reply in replies if isinstance(reply, Unanswered)][:1]:
                 failures.append(Problem(f"batch {question.batch}, row {row_id!r}", str(why)))
                 outage |= why.outage
+                passes |= why.passes
         usage = reduce(add, usages, Usage())
-        return Reply(tuple(answers), seconds, usage, tuple(failures), outage, self.halted)
+        return Reply(tuple(answers), seconds, usage, tuple(failures), outage, passes, self.halted)
 
 
 def read_completion(value: Any, lost: int = 0) -> tuple[str, tuple[int, int] | None]:
@@ -180,7 +181,8 @@ def read_completion(value: Any, lost: int = 0) -> tuple[str, tuple[int, int] | N
         if isinstance(text, list):  # in parts, as some endpoints do
             text = "".join(part.get("text") or "" for part in text)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise Unanswered("the answer is no chat completion", outage=True, lost=lost + 1) from error
+        what = "the answer is no chat completion"
+        raise Unanswered(what, outage=True, passes=False, lost=lost + 1) from error
     return str(text), _tokens(value.get("usage"))
 
 

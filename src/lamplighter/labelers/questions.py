@@ -44,6 +44,8 @@ class Reply:
         Why rows have no answer.
     outage
         Whether the failures are the service's rather than the rows'.
+    passes
+        Whether one of the failures may be over when the rows are asked about again soon.
     stopped
         Why nothing more may be asked.
     """
@@ -53,6 +55,7 @@ class Reply:
     usage: Usage | None = None
     failures: tuple[Problem, ...] = ()
     outage: bool = False
+    passes: bool = False
     stopped: str | None = None
 
 
@@ -63,13 +66,16 @@ class Unanswered(Exception):
     ----------
     outage
         Whether it is for no fault of the question.
+    passes
+        Whether the same question may be answered soon; an outage passes, unless told otherwise.
     lost
         Tries that may have been worked on, and paid for, all the same.
     """
 
-    def __init__(self, why: str, *, outage: bool = False, lost: int = 0) -> None:
+    def __init__(self, why: str, *, outage: bool = False, passes: bool | None = None, lost: int = 0) -> None:
         super().__init__(why)
         self.outage = outage
+        self.passes = outage if passes is None else passes
         self.lost = lost
 
 

@@ -31,6 +31,7 @@ class Session:
     failures: list[Problem] = field(default_factory=list)
     stopped: str | None = None
     outages: int = 0  #: since the last answer
+    passes: bool = False  #: whether one of the failures may be over soon
     left: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,7 +74,8 @@ class Session:
         try:
             reply = ask(question)
         except Unanswered as why:
-            reply = Reply((), failures=(Problem(question.where, str(why)),), outage=why.outage)
+            failures = (Problem(question.where, str(why)),)
+            reply = Reply((), failures=failures, outage=why.outage, passes=why.passes)
         except BaseException:
             self.stopped = "failed"  # the others need not start
             raise
@@ -84,6 +86,7 @@ class Session:
         with self.lock:
             self.pages += [page] if page else []
             self.failures += [Problem(f.where, self.labeler.scrubbed(f.what)) for f in reply.failures]
+            self.passes |= reply.passes
             self.outages = 0 if page else self.outages + reply.outage
             if reply.stopped:
                 self.stopped = reply.stopped

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from lamplighter import rng
-from lamplighter.errors import LabelerError
+from lamplighter.errors import LabelerRefused
 from lamplighter.labelers.parameters import address, positive, texts, whole
 from lamplighter.labelers.questions import Unanswered
 
@@ -140,7 +140,7 @@ class Wire:
         ------
         Unanswered
             The tries are used up, or this request was refused.
-        LabelerError
+        LabelerRefused
             The service refuses whatever comes from here.
         """
         data = body if isinstance(body, bytes) else encoded(body)
@@ -184,7 +184,7 @@ class Wire:
         if status in _AGAIN or status >= 500:
             raise Failed(said, wait_s=retry_after(response.headers.get("Retry-After")))
         if status in _REFUSED or response.has_redirect_location:
-            raise LabelerError(f"{self.scrubbed(said)}; check the address and the credentials")
+            raise LabelerRefused(f"{self.scrubbed(said)}; check the address and the credentials")
         raise Unanswered(self.scrubbed(said))
 
     @property

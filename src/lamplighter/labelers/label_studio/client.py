@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from lamplighter.errors import LabelerError
+from lamplighter.errors import LabelerError, LabelerRefused
 from lamplighter.labelers.label_studio.access import Access, LegacyToken, PersonalToken, is_personal
 from lamplighter.labelers.wire import Failed, Patience, answering, body_of, excerpt, hushed, retry_after
 
@@ -133,7 +133,7 @@ class Client:
         """Get an access token for a personal one."""
         response, body = self._send(Call("POST", "/api/token/refresh/", body={"refresh": refresh}), None)
         if response.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
-            raise LabelerError(
+            raise LabelerRefused(
                 f"{self.host} refuses the personal access token: it was revoked, has expired or is another "
                 "server's; make a new one under Account & Settings > Personal Access Token"
             )
@@ -177,10 +177,10 @@ class Client:
         if status == httpx.codes.NOT_FOUND:
             raise Gone(self.scrubbed(f"{said}: {_detail(body)}"))
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise LabelerError(self.scrubbed(f"{said}: {_detail(body)}; {self.access.remedy}"))
+            raise LabelerRefused(self.scrubbed(f"{said}: {_detail(body)}; {self.access.remedy}"))
         if response.has_redirect_location:
-            raise LabelerError(f"{said}, a redirect; give the address that it leads to as url")
-        raise LabelerError(self.scrubbed(f"{said}: {_detail(body)}"))
+            raise LabelerRefused(f"{said}, a redirect; give the address that it leads to as url")
+        raise LabelerRefused(self.scrubbed(f"{said}: {_detail(body)}"))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
-from lamplighter.errors import KeyExists, KeyMissing, LabelerError, StoreUnavailable
+from lamplighter.errors import KeyExists, KeyMissing, LabelerError, LabelerRefused, StoreUnavailable
 from lamplighter.labelers.base import Desk
 from lamplighter.labelers.label_studio.client import Call, Client, Gone, Unclear
 from lamplighter.labelers.label_studio.label_config import Control, control_in
@@ -60,7 +60,7 @@ def checked(client: Client, project: int, desk: Desk, keys: Collection[str]) -> 
     try:
         found = client.read(f"/api/projects/{project}")
     except Gone:
-        raise LabelerError(
+        raise LabelerRefused(
             f"{client.host} has no project {project}, or the token's owner may not see it; give the number "
             "in its address (/projects/7/) as project, or create: true"
         ) from None
