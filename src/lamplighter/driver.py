@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ from lamplighter.labelers.base import Desk, Labeler
 from lamplighter.needs import check_needs, check_repeats, check_waiting
 from lamplighter.pool import Manifest, take_manifest
 from lamplighter.rounds import History, Next, Step, plan
+from lamplighter.same_metric import in_metric
 from lamplighter.stopping import STOPPING
 from lamplighter.stopping.base import Stop, StoppingRule
 from lamplighter.stopping.budget import whole_labels
@@ -77,7 +78,7 @@ class Driver:
 
     @cached_property
     def read_before(self) -> dict[str, Any]:
-        """Tables of the ledger by digest: ids and answers, which every step adds up again."""
+        """Tables and metrics of the ledger by digest, which every step adds up or compares again."""
         return {}
 
     @cached_property
@@ -194,8 +195,9 @@ class Driver:
         return bool(history.records or history.open.steps)
 
     def history(self) -> History:
-        """Read the ledger."""
-        return self.ledger.history()
+        """Read the ledger; what committed rounds measured is given in the campaign's metric of today."""
+        history, metric = self.ledger.history(), self.campaign.evaluation.metric
+        return replace(history, records=in_metric(metric, history.records, self.ledger, self.read_before))
 
     def plan(self, history: History | None = None) -> Next | Stop:
         """Give the next step, or why there is none."""

@@ -21,6 +21,7 @@ from lamplighter.report import ReportData, plots, render, saving
 from lamplighter.report.label_quality import annotator_table, markdown, plain
 from lamplighter.report.pictures import quality_figure
 from lamplighter.rounds import History, Metrics, OpenRound, RoundRecord
+from lamplighter.same_metric import in_metric
 from lamplighter.standing import Standing
 from lamplighter.steps.dispatch import batch_of
 from lamplighter.store import open_store
@@ -160,7 +161,7 @@ class _Gathering:
         if not self.driver.campaign.control:
             return ()
         log = RoundLog(open_store(redaction.resolve(self.driver.campaign.control, "control")))
-        return log.history().records
+        return in_metric(self.driver.campaign.evaluation.metric, log.history().records, log, {})
 
     def _target(self) -> float | None:
         named = [r.params for r in self.driver.campaign.stopping if r.name == "target"]

@@ -127,6 +127,7 @@ class EvaluateDone(StepDone):
     step: Literal["evaluate"] = "evaluate"
     metrics: Artifact | None = None  #: a Metrics document
     metric: Estimate | None = None  #: the campaign's own
+    metric_name: str | None = None  #: which one that was; None in rounds of before this was kept
     note: str = ""
     stop: Stop | None = None
 

@@ -46,6 +46,7 @@ def evaluate(standing: Standing) -> EvaluateDone:
     return EvaluateDone(
         metrics=stored,
         metric=metrics.estimates[metrics.primary],
+        metric_name=metrics.primary,
         stop=decide(_history(standing, metrics), standing.driver.rules),
         **stamp(standing.number, started),
     )
