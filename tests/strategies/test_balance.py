@@ -16,6 +16,7 @@ from lamplighter.errors import ConfigError, UnknownClass
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.balance import Balanced
 from lamplighter.strategies.base import Context, Output, Strategy
+from lamplighter.strategies.mix import Mix, Share
 from lamplighter.strategies.parts import in_turns
 from lamplighter.strategies.uncertainty import margin
 from lamplighter.testing.contract import Case
@@ -120,6 +121,15 @@ def test_a_quota_that_cannot_be_met_is_filled_and_said() -> None:
         "balance asked for 15 rows predicted as bug or abuse; the pool had 5",
         "no label of bug yet, so the model gives no row a probability of it",
     )
+
+
+@pytest.mark.parametrize(("scarce", "told"), [(0.05, True), (1.0, False)])
+def test_a_random_share_that_is_no_simple_random_sample_is_told(scarce: float, told: bool) -> None:
+    mixed = Mix("margin", STRATEGIES.build("margin"), (Share("random", STRATEGIES.build("random"), 0.4),))
+    _, choice = chosen(Balanced(mixed, ("bug", "abuse"), 0.3), probabilities(300, 1, scarce), 20)
+    assert any("no simple random sample" in notice for notice in choice.notices) == told
+    plain = Balanced(STRATEGIES.build("margin"), ("bug", "abuse"), 0.3)
+    assert not chosen(plain, probabilities(300, 1, scarce), 20)[1].notices
 
 
 def test_parts_keep_their_columns_facts_and_notices() -> None:

@@ -20,11 +20,17 @@ from lamplighter.strategies.base import (
     Shortlist,
     require,
 )
+from lamplighter.strategies.baseline import Random
+from lamplighter.strategies.mix import Mix
 from lamplighter.strategies.parts import Part, count, joined
 from lamplighter.strategies.rare import check_names, class_numbers, predicted, without_label
 
 #: How a quota that is not met is told.
 _ASKED = "balance asked for"
+_NO_SAMPLE = (
+    "the random share is no simple random sample of the pool: balance drew some of its rows among those that "
+    "are predicted rare"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class Balanced(Around):
     ceil(share * k) rare rows, it stays as it is. Otherwise the inner strategy chooses that many from the
     lists of rare rows, then the others from its own lists without those, and the two are merged in turns.
     A quota that the pool cannot meet is filled from the rest, and the record says so.
+
+    A random share of a mixture is thus drawn in two parts, and no simple random sample; that is recorded.
 
     What the inner strategy records of a row (an inclusion probability, say) then holds within its part.
 
@@ -101,6 +109,7 @@ class Balanced(Around):
             left = context.k - len(quota.positions)
             rest = every.without(quota.positions).choose(self.inner, context, left)
             choice = joined({"quota": quota, "rest": rest})
+            choice = replace(choice, notices=(*choice.notices, *self._no_sample()))
         return self._counted(shortlist, choice, context)
 
     def retold(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
@@ -119,6 +128,12 @@ class Balanced(Around):
             return 0
         numbers = class_numbers(self.rare, context.classes)
         return int(np.count_nonzero(np.isin(predicted(rows.proba), numbers)))
+
+    def _no_sample(self) -> tuple[str, ...]:
+        """Say of a random share that it was drawn in two parts."""
+        shares = self.inner.shares if isinstance(self.inner, Mix) else ()
+        drawn = any(isinstance(part.strategy, Random) for part in shares)
+        return (_NO_SAMPLE,) if drawn else ()
 
     def _counted(self, shortlist: Shortlist, choice: Choice, context: Context) -> Choice:
         asked = self._asked(context)
