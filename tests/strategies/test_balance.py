@@ -123,13 +123,13 @@ def test_a_quota_that_cannot_be_met_is_filled_and_said() -> None:
     )
 
 
-@pytest.mark.parametrize(("scarce", "told"), [(0.05, True), (1.0, False)])
-def test_a_random_share_that_is_no_simple_random_sample_is_told(scarce: float, told: bool) -> None:
+@pytest.mark.parametrize(("share", "told"), [(0.8, True), (0.05, False)])
+def test_a_random_share_that_is_no_simple_random_sample_is_told(share: float, told: bool) -> None:
+    proba, rare = probabilities(300, 1, 0.3), ("bug", "abuse")
     mixed = Mix("margin", STRATEGIES.build("margin"), (Share("random", STRATEGIES.build("random"), 0.4),))
-    _, choice = chosen(Balanced(mixed, ("bug", "abuse"), 0.3), probabilities(300, 1, scarce), 20)
-    assert any("no simple random sample" in notice for notice in choice.notices) == told
-    plain = Balanced(STRATEGIES.build("margin"), ("bug", "abuse"), 0.3)
-    assert not chosen(plain, probabilities(300, 1, scarce), 20)[1].notices
+    found = [chosen(Balanced(inner, rare, share), proba, 20)[1] for inner in (mixed, mixed.main)]
+    said = [any("no simple random sample" in notice for notice in choice.notices) for choice in found]
+    assert said == [told, False]
 
 
 def test_parts_keep_their_columns_facts_and_notices() -> None:

@@ -46,7 +46,7 @@ def test_a_quota_of_copies_is_told_once_and_true(inner: Strategy) -> None:
     x, proba = with_rare_heaps(2, 100)
     ids, choice = chosen(Balanced(inner, ("class 3",), 0.5), x, proba, 30)
     assert sum(i >= 300 for i in ids) == choice.facts["rare_rows"] == 2
-    quotas = [line for line in choice.notices if "balance" in line]
+    quotas = [line for line in choice.notices if "balance asked" in line]
     assert quotas == [
         "balance asked for 15 rows predicted as class 3; the scan's lists had no more than 2 that are not "
         "near-duplicates"
