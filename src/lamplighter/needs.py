@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lamplighter import learner
@@ -10,6 +11,8 @@ from lamplighter.errors import ConfigError
 from lamplighter.labelers import LABELERS
 from lamplighter.labelers.route import Route
 from lamplighter.redaction import literal_secrets
+from lamplighter.scan import LEARNED
+from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.base import Output
 
 if TYPE_CHECKING:
@@ -31,14 +34,15 @@ def check_needs(campaign: Campaign, strategies: Iterable[tuple[str, Strategy]]) 
     Raises
     ------
     ConfigError
-        A strategy reads what the campaign does not give, a learner of the committee is wrong, or the
-        campaign file holds a secret itself.
+        A strategy reads what the campaign does not give, a learner of the committee is wrong, the
+        cold start needs a model, or the campaign file holds a secret itself.
     """
     _check_secrets(campaign.labeler.name, campaign.labeler.params, "labeler.params")
     _check_weights(campaign)
     listed = campaign.committee.learners if campaign.committee else None
     for member in listed or ():
         learner.check_learner(member, campaign.classes)
+    _check_cold_start(campaign)
     for name, strategy in strategies:
         _check_committee(campaign, name, strategy)
         _check_last_layer(campaign, name, strategy)
@@ -87,6 +91,29 @@ def check_waiting(campaign: Campaign, labeler: Labeler) -> None:
             f"waiting: labeler '{campaign.labeler.name}' cannot take rows back that it was given; leave "
             "expire_after_days and unwanted out, or use labeler 'label_studio'"
         )
+
+
+def _check_cold_start(campaign: Campaign) -> None:
+    """Look whether the strategy for rounds without a model does without one."""
+    cold = campaign.cold_start
+    needed = STRATEGIES.build(cold.name, cold.params).requires & LEARNED
+    if needed:
+        outputs = " and ".join(sorted(output.value for output in needed))
+        raise ConfigError(
+            f"cold_start: strategy '{cold.name}' needs {outputs} of a model, "
+            f"and there is none yet in a cold start; use one of: {', '.join(_without_model())}"
+        )
+
+
+def _without_model() -> list[str]:
+    """Name the registered strategies that read nothing of a model."""
+    found = []
+    for name in STRATEGIES.names():
+        # A strategy of another package that cannot be imported must not hide what is wrong here.
+        with suppress(ConfigError):
+            if not STRATEGIES.build(name).requires & LEARNED:
+                found.append(name)
+    return found
 
 
 def _check_committee(campaign: Campaign, name: str, strategy: Strategy) -> None:

@@ -57,7 +57,7 @@ Refused = tuple[dict[str, Any], dict[str, Any], type[Exception], str]
 REFUSED: list[Refused] = [
     ({}, {"strategies": ("margn",)}, UnknownName, "did you mean 'margin'"),
     ({}, {"strategies": ("margin", "vote_entropy")}, ConfigError, "'vote_entropy' needs a committee"),
-    ({"cold_start": "vote_entropy"}, {}, ConfigError, "'vote_entropy' needs a committee"),
+    ({"cold_start": "vote_entropy"}, {}, ConfigError, "cold_start: strategy 'vote_entropy' needs committee"),
     ({"learner": "sklearn.linear_model.LogisticRegresion"}, {}, ConfigError, "LogisticRegression"),
     ({}, {"rounds": 1}, ConfigError, "ends with the start set, a batch of 20"),
     ({}, {"rounds": None, "labels_per_run": 20}, ConfigError, "give more than 20 labels"),

@@ -140,9 +140,16 @@ class TestWhatIsMissing:
             assert "strategy 'vote_entropy' needs a committee, and the campaign has none" in refused
             assert "(committee: 5)" in refused
 
-    def test_a_committee_for_the_cold_start(self, tmp_path: Path) -> None:
-        for refused in refusals(tmp_path, cold_start="vote_entropy"):
-            assert "strategy 'vote_entropy' needs a committee" in refused
+    @pytest.mark.parametrize(
+        ("name", "needed"),
+        [("margin", "proba"), ("vote_entropy", "committee"), ("consensus_kl", "divergence")],
+    )
+    def test_a_model_for_the_cold_start(self, tmp_path: Path, name: str, needed: str) -> None:
+        for refused in refusals(tmp_path, cold_start=name, committee=3):
+            assert f"cold_start: strategy '{name}' needs {needed} of a model" in refused
+            named = refused.partition("use one of: ")[2].split(", ")
+            assert {"random", "representative", "typiclust", "cluster_representatives"} <= {*named}
+            assert "margin" not in named
 
     def test_a_last_layer(self, tmp_path: Path) -> None:
         for refused in refusals(tmp_path, strategy="expected_gradient_length", learner=FOREST):
