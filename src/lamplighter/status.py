@@ -7,8 +7,9 @@ from typing import Any
 from lamplighter.awaited import waiting
 from lamplighter.driver import Driver
 from lamplighter.label_quality import newest
-from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone
+from lamplighter.rounds import CollectDone, History, Next, RoundRecord, SelectDone, TrainDone
 from lamplighter.standing import Standing
+from lamplighter.summary import of_training
 
 
 def status(driver: Driver) -> dict[str, Any]:
@@ -102,4 +103,7 @@ def _left_out(history: History) -> int:
 
 
 def _notices(standing: Standing) -> list[str]:
-    return [f"round {d.round}: {n}" for d in standing.steps(SelectDone)[-1:] for n in d.notices]
+    trained, selected = standing.steps(TrainDone)[-1:], standing.steps(SelectDone)[-1:]
+    said = [(d.round, note) for d in trained if (note := of_training(d))]
+    said += [(d.round, notice) for d in selected for notice in d.notices]
+    return [f"round {number}: {text}" for number, text in said]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lamplighter.rounds import RoundRecord
+from lamplighter.rounds import RoundRecord, TrainDone
 from lamplighter.stopping.base import Stop
 
 
@@ -25,6 +25,7 @@ class RoundSummary:
     outstanding: int
     stopped: str | None
     ran: bool  #: False when the campaign had stopped before
+    note: str  #: why the round has no model, or what is to be known of it
 
     def as_dict(self) -> dict[str, Any]:
         """Give JSON-ready values."""
@@ -47,7 +48,13 @@ def summarise(campaign: str, record: RoundRecord, stop: Stop | None = None) -> R
         outstanding=_outstanding(record),
         stopped=f"{why.rule}: {why.reason}" if why else None,
         ran=stop is None,
+        note=of_training(record.train),
     )
+
+
+def of_training(done: TrainDone) -> str:
+    """Give what a train step noted: why there is no model, or what is to be known of it."""
+    return f"no model: {done.note}" if done.note and done.model is None else done.note
 
 
 def _outstanding(record: RoundRecord) -> int:

@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from lamplighter.cli import show
 from lamplighter.cli.entry import run
 from lamplighter.driver import open_driver
+from lamplighter.rounds import RoundRecord
 from lamplighter.steps import run_round
+from lamplighter.summary import summarise
 from tests.campaigns import write_campaign, write_pool
 
 
@@ -69,10 +72,28 @@ def test_status(campaign: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["labels"]["holdout"] == 80
     assert found["outstanding"] == 20
     assert found["waiting"] == [{"round": 3, "rows": 20, "waiting": 20}]
+    assert found["notices"] == []
     assert found["budget"]["limits"]["rounds"] == 6
     shown = output(capsys, "status", campaign)
     assert "Waiting at the labelers" in shown
     assert "rounds 3 of 6" in shown
+
+
+def test_why_a_round_has_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pool(tmp_path, rows=200)
+    table = pq.read_table(tmp_path / "truth.parquet")
+    one = table.set_column(1, "label", pa.array(["pear"] * len(table)))
+    pq.write_table(one, tmp_path / "truth.parquet")
+    path = write_campaign(tmp_path, evaluation={"holdout": 20})
+    driver = open_driver(path)
+    run_round(driver)
+    record = run_round(driver)
+    assert isinstance(record, RoundRecord)
+    why = "no model: a model needs labels of at least 2 classes; among 20 rows there is: 'pear'"
+    assert f"round 2: {why}" in document(capsys, "status", path, "--json")["notices"]
+    assert why in " ".join(output(capsys, "status", path).split())
+    show.rounds([summarise("fruit", record).as_dict()], as_json=False)
+    assert f"outstanding; {why}" in capsys.readouterr().out
 
 
 def test_explain_a_picked_row(campaign: str, capsys: pytest.CaptureFixture[str]) -> None:

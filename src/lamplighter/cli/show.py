@@ -62,6 +62,7 @@ def _sentence(summary: dict[str, Any]) -> str:
         f"round {summary['round']} of {summary['campaign']}: {summary['labels']:,} labels, "
         f"metric {measured}, "
         f"{summary['dispatched']:,} rows dispatched, {summary['outstanding']:,} outstanding"
+        + (f"; {printable(summary['note'])}" if summary["note"] else "")
     )
 
 
