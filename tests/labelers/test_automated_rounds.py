@@ -56,6 +56,13 @@ def http(service: Service, **params: Any) -> dict[str, Any]:
     return {"name": "http", "params": {"url": service.url, "batch_rows": 8, **params}}
 
 
+def capped(service: Service, cap: float) -> dict[str, Any]:
+    """Give a model whose replies cost 2 each."""
+    params = {"model": "tiny", "base_url": service.url, "prompt": "{{ row.text }}", "instructions": ""}
+    prices = {"input_price": 10_000.0, "output_price": 100_000.0, "max_tokens": 10, "max_cost": cap}
+    return {"name": "llm", "params": {**params, **prices}}
+
+
 def driver_of(folder: Path, labeler: dict[str, Any], **changes: Any) -> Driver:
     more = {"evaluation": {"holdout": 40}, "batch_size": 10, **changes}
     return Driver(load(write_campaign(folder, labeler=labeler, **more))).open()
@@ -116,6 +123,37 @@ def test_a_dead_service_stops_the_round_and_not_the_campaign(
     service.usual = usual
     (second,) = rounds(driver, 1)
     assert second.collect.new_annotations == 50
+
+
+def test_a_cap_that_is_used_up_stops_the_round_and_a_higher_one_goes_on(
+    tmp_path: Path, truth: Truth, service: Service
+) -> None:
+    driver = driver_of(tmp_path, capped(service, 60.0))
+    first, second = rounds(driver, 2)
+    assert 0 < second.collect.new_annotations < 50
+    for _ in range(2):
+        with pytest.raises(LabelerError, match="rows were not asked about: max_cost 60 leaves no room"):
+            run_round(driver)
+    assert len(driver.history().records) == 2
+    richer = driver_of(tmp_path, capped(service, 5000.0))
+    (third,) = rounds(richer, 1)
+    assert first.dispatch is not None
+    assert second.dispatch is not None
+    asked = first.dispatch.rows + second.dispatch.rows
+    assert second.collect.new_annotations + third.collect.new_annotations == asked
+    assert third.collect.outstanding == 0
+
+
+def test_answers_under_a_used_up_cap_outlive_a_driver_that_dies(
+    tmp_path: Path, truth: Truth, service: Service
+) -> None:
+    driver = driver_of(tmp_path, capped(service, 60.0))
+    rounds(driver, 1)
+    fatal = Driver(driver.campaign, store_override=DiesAtAnnotations(open_store(driver.campaign.store)))
+    with pytest.raises(KeyboardInterrupt):
+        run_round(fatal.open())
+    (second,) = rounds(driver, 1)
+    assert second.collect.new_annotations == len(service.seen) > 0
 
 
 def test_what_fails_comes_a_round_later(tmp_path: Path, truth: Truth, service: Service) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from lamplighter.errors import LabelerRefused
+from lamplighter.labelers.asking import Unheard
 from lamplighter.labelers.base import Cursor
 from lamplighter.labelers.llm import Llm
 from lamplighter.labelers.shelf import Page, Shelf, Usage
@@ -56,6 +58,13 @@ def test_the_cap_stops_the_asking_and_leaves_the_rest(service: Service, parallel
     )
     assert len(service.seen) == 5
     assert again.annotations == found.annotations
+    with pytest.raises(
+        Unheard, match=r"'llm': 5 rows were not asked about: max_cost .* raise the cap"
+    ) as ended:
+        collect(service, store=store, rounds=(3, 5), max_cost=cap, max_tokens=10, batch_rows=3, **PRICES)
+    assert isinstance(ended.value, LabelerRefused)
+    assert ended.value.found.annotations == found.annotations
+    assert ended.value.found.problems == []
     more = collect(service, store=store, max_cost=cap + 2, max_tokens=10, batch_rows=3, **PRICES)
     assert len(labels(more)) == len(service.seen) == 6
 
@@ -71,9 +80,9 @@ def test_the_cap_is_of_the_campaign(service: Service) -> None:
     asking.collect([first], Cursor(4), desk)
     second = asking.dispatch(batch(4, range(200, 210)), desk)
     poor = labeler(service, max_cost=21.0, max_tokens=10, **PRICES)
-    found = poor.collect([first, second], Cursor(5), desk)
-    assert len(found.annotations) == len(service.seen) == 10
-    assert "max_cost 21 leaves no room" in found.problems[0].what
+    with pytest.raises(Unheard, match="max_cost 21 leaves no room") as ended:
+        poor.collect([first, second], Cursor(5), desk)
+    assert len(ended.value.found.annotations) == len(service.seen) == 10
 
 
 def test_a_reply_without_usage_counts_at_its_most(service: Service) -> None:

@@ -8,7 +8,8 @@ than to repeat it under the same idempotency key, which http and llm do.
 
 A chunk that fails stays outstanding for the next collect and is reported. After `PATIENCE` outages in
 a row the rest is not tried any more. When of the newest batch not one row was answered, collecting
-fails, so that a dead service does not use up rounds.
+fails, so that a dead service does not use up rounds. So it does when the money is used up and not one
+row was answered.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _SHORTEST_SECRET = 4  # blotting out shorter values would garble ordinary text
 
 
 class Unheard(LabelerError):
-    """No row of the newest batch was answered, and whoever runs the round should see to it.
+    """A round would be used up for nothing: no row, or none of the newest batch, was answered.
+
+    Whoever runs the round should see to it.
 
     Attributes
     ----------
@@ -114,7 +117,7 @@ class Automated(Labeler):
         Raises
         ------
         Unheard
-            No row of the newest batch was answered.
+            No row of the newest batch was answered, or no row at all since the money is used up.
         LabelerRefused
             No row can be, as things stand.
         """
@@ -131,6 +134,8 @@ class Automated(Labeler):
             [_annotation(page, said, self.name) for page, said in read],
             [*_no_classes(heard, desk.classes), *session.problems],
         )
+        if session.spent and not heard:
+            raise _spent(session, found)
         if wanted and session.failures:
             newest = max(wanted, key=lambda ticket: ticket.round)
             if not any(page.answered.batch == newest.batch for page in pages):
@@ -157,6 +162,13 @@ class Automated(Labeler):
     def shown(self, row: Row) -> Row:
         """Give a row as it is sent."""
         return row if self.show_prediction else {"id": row["id"], "display": row["display"]}
+
+
+def _spent(session: Session, found: Collected) -> UnheardForGood:
+    why = session.problems[-1]
+    said = f"{why.where}: {why.what}"
+    found = replace(found, problems=[problem for problem in found.problems if problem != why])
+    return UnheardForGood(f"{said}; raise the cap and run again, nothing is lost", said, found)
 
 
 def _annotation(page: Page, answer: Answer, labeler: str) -> Annotation:

@@ -57,6 +57,8 @@ class Interview:
         What the model is told and shown.
     halted
         Why no further request may start.
+    spent
+        Whether that is because of the cap.
     """
 
     labeler: Llm
@@ -67,6 +69,7 @@ class Interview:
     prompts: Prompts
     examples: Sequence[Example]
     halted: str | None = None
+    spent: bool = False
     outages: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,9 +108,9 @@ class Interview:
     def _new_reply(self, request: Request, batch: str) -> Said | Unanswered | None:
         most = self.labeler.most_cost(request.body)
         if self.halted or not self.meter.reserve(most):
-            self.halted = (
-                self.halted or f"max_cost {self.labeler.max_cost:g} leaves no room for another request"
-            )
+            if not self.halted:
+                self.halted = f"max_cost {self.labeler.max_cost:g} leaves no room for another request"
+                self.spent = True
             return None
         cost = 0.0
         try:
@@ -167,7 +170,7 @@ class Interview:
                 outage |= why.outage
                 passes |= why.passes
         usage = reduce(add, usages, Usage())
-        return Reply(tuple(answers), seconds, usage, tuple(failures), outage, passes, self.halted)
+        return Reply(tuple(answers), seconds, usage, tuple(failures), outage, passes, self.halted, self.spent)
 
 
 def read_completion(value: Any, lost: int = 0) -> tuple[str, tuple[int, int] | None]:

@@ -48,6 +48,8 @@ class Reply:
         Whether one of the failures may be over when the rows are asked about again soon.
     stopped
         Why nothing more may be asked.
+    spent
+        Whether that is because the money is used up.
     """
 
     answers: tuple[Answer, ...]
@@ -57,6 +59,7 @@ class Reply:
     outage: bool = False
     passes: bool = False
     stopped: str | None = None
+    spent: bool = False
 
 
 class Unanswered(Exception):

@@ -30,6 +30,7 @@ class Session:
     pages: list[Page] = field(default_factory=list)
     failures: list[Problem] = field(default_factory=list)
     stopped: str | None = None
+    spent: bool = False  #: whether it was stopped because the money is used up
     outages: int = 0  #: since the last answer
     passes: bool = False  #: whether one of the failures may be over soon
     left: int = 0
@@ -89,7 +90,7 @@ class Session:
             self.passes |= reply.passes
             self.outages = 0 if page else self.outages + reply.outage
             if reply.stopped:
-                self.stopped = reply.stopped
+                self.stopped, self.spent = reply.stopped, reply.spent
                 self.left += len(question.rows) - len(reply.answers) - len(reply.failures)
             elif self.outages >= PATIENCE:
                 self.stopped = f"it failed {PATIENCE} times in a row"
