@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lamplighter.config import Campaign, Component
+from lamplighter.errors import ConfigError, UnknownClass
 from lamplighter.strategies import STRATEGIES
 from lamplighter.strategies.balance import Balanced
 from lamplighter.strategies.base import Strategy
@@ -16,7 +17,7 @@ def compose(campaign: Campaign) -> Strategy:
 
     Raises
     ------
-    UnknownName, ConfigError, UnknownClass
+    UnknownName, ConfigError
         A strategy, a parameter or a class that there is not, or a value that is not allowed.
     """
     strategy = _build(campaign.strategy)
@@ -25,15 +26,23 @@ def compose(campaign: Campaign) -> Strategy:
         strategy = Mix(campaign.strategy.name, strategy, shares)
     if campaign.balance:
         strategy = Balanced(strategy, campaign.balance.rare, campaign.balance.share)
-    strategy.check(campaign.classes)
+    _check_classes(campaign, strategy)
     return _without_near_duplicates(campaign, strategy)
 
 
 def compose_cold_start(campaign: Campaign) -> Strategy:
     """Build the strategy for rounds without a model, which predict no class: kept from near-duplicates."""
     strategy = _build(campaign.cold_start)
-    strategy.check(campaign.classes)
+    _check_classes(campaign, strategy)
     return _without_near_duplicates(campaign, strategy)
+
+
+def _check_classes(campaign: Campaign, strategy: Strategy) -> None:
+    """Compare the classes that parameters name with the campaign's: here the file is wrong, not a label."""
+    try:
+        strategy.check(campaign.classes)
+    except UnknownClass as error:
+        raise ConfigError(str(error)) from error
 
 
 def _without_near_duplicates(campaign: Campaign, strategy: Strategy) -> Strategy:

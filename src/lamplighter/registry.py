@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -98,11 +98,17 @@ class Registry(Generic[T]):
         except ConfigError as error:
             raise type(error)(f"{self.kind} '{name}': {error}") from error
         except (TypeError, ValueError) as error:
-            said = "; ".join(wrong_types(cls, params)) or str(error)
+            said = "; ".join([*_missing(cls, params), *wrong_types(cls, params)]) or str(error)
             raise ConfigError(f"{self.kind} '{name}': {said}") from error
         if said := "; ".join(wrong_types(cls, params)):
             raise ConfigError(f"{self.kind} '{name}': {said}")
         return made
+
+
+def _missing(cls: type, params: Mapping[str, Any]) -> list[str]:
+    """Say which parameters a class wants and did not get, as the campaign file calls them."""
+    wanted = [f.name for f in fields(cls) if f.init and f.default is MISSING and f.default_factory is MISSING]
+    return [f"parameter '{name}' is missing" for name in wanted if name not in params]
 
 
 def _package(entry: EntryPoint) -> str:

@@ -204,3 +204,30 @@ def test_no_secret_is_shown(
     said = failure(capsys, "check", path, code=1)
     assert "hidden-bucket-name" not in said
     assert "***" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"strategy": {"name": "rare_class", "params": {"rare": ["plumm"]}}},
+            "rare: unknown class 'plumm'; did you mean 'plum'?",
+        ),
+        (
+            {"mix": [{"strategy": {"name": "rare_class", "params": {"rare": ["zebra"]}}, "share": 0.2}]},
+            "rare: unknown class 'zebra'",
+        ),
+        ({"balance": {"rare": ["zebra"], "share": 0.2}}, "balance.rare: unknown class 'zebra'"),
+        ({"stopping": ["target"]}, "'target': parameter 'value' is missing"),
+        ({"labeler": "simulated"}, "labeler 'simulated': parameter 'labels' is missing"),
+        ({"stopping": [{"name": "target", "params": {"value": "a"}}]}, "value is 'a'; allowed: a number"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_wrong_parameter_is_a_fault_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], said: str
+) -> None:
+    write_pool(tmp_path, rows=200)
+    told = failure(capsys, "check", write_campaign(tmp_path, **changes))
+    assert said in told
+    assert "__init__" not in told
