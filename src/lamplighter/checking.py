@@ -17,6 +17,7 @@ from lamplighter.composing import described, empty_shares
 from lamplighter.driver import CAMPAIGN_KEY, Driver
 from lamplighter.errors import ConfigError, DuplicateRowIds
 from lamplighter.gold import check_gold
+from lamplighter.labelers.base import BatchRow
 from lamplighter.pool import Pool, find_duplicates, take_manifest
 from lamplighter.rounds import CollectDone, Next
 from lamplighter.standing import Standing
@@ -28,6 +29,7 @@ from lamplighter.strategies.base import Output
 #: Rows on which the scoring time is estimated, and rows a stand-in model is fitted on.
 TIMED_ROWS = 100_000
 STAND_IN_ROWS = 2_000
+REHEARSED = 20  #: rows that the labeler is tried with
 HASHES_AT_ONCE = 512 * 2**20  #: bytes of id hashes held while looking for duplicates
 
 
@@ -50,6 +52,7 @@ def check(driver: Driver, *, ids: bool = True) -> dict[str, Any]:
     pool = Pool(driver.pool_config, take_manifest(driver.pool_config, previous=standing.manifest))
     check_holdout(replace(standing, taken=pool.manifest))
     check_gold(driver.gold, pool.manifest)
+    _rehearse(standing, pool)
     if driver.campaign.evaluation.test_set:
         test_rows(standing)
     warnings = _warnings(driver, pool)
@@ -78,6 +81,24 @@ def _compare(driver: Driver, standing: Standing) -> None:
     if not standing.history.records and not standing.history.open.steps:
         return  # nothing rests on the campaign yet
     check_unchanged(driver.store.get(CAMPAIGN_KEY), driver.campaign)
+
+
+def _rehearse(standing: Standing, pool: Pool) -> None:
+    """Let the labeler say whether it could ask about the first rows of the pool."""
+    driver, columns = standing.driver, pool.config.display
+    blocks = (block for shard in pool.shards() for block in pool.read(shard, features=False, extra=columns))
+    block, classes = next(blocks), driver.campaign.classes
+    shown = [block.extra.column(name).slice(0, REHEARSED).to_pylist() for name in columns]
+    rows = [
+        BatchRow(
+            row_id, "batch", rank, display={name: of[rank] for name, of in zip(columns, shown, strict=True)}
+        )
+        for rank, row_id in enumerate(tables.as_ids(block.ids).to_pylist()[:REHEARSED])
+    ]
+    if standing.history.records:  # there is a model by now, or soon, and rows have its guess
+        proba = (1.0, *[0.0] * (len(classes) - 1))
+        rows = [replace(row, predicted=classes[0], proba=proba) for row in rows]
+    driver.labeler.rehearse(rows, driver.desk(pool.manifest.id_kind == "int64"))
 
 
 def _pool(pool: Pool, ids: bool) -> dict[str, Any]:

@@ -176,6 +176,10 @@ class Labeler(ABC):
         """Whether `lamplighter run` may start the next round at once."""
         return False
 
+    def rehearse(self, rows: Sequence[BatchRow], desk: Desk) -> None:
+        """Raise ConfigError where not one row such as these could be asked about; ask nobody."""
+        return None
+
     @abstractmethod
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
         """Send a batch out. Idempotent on `batch.id`, also after an ambiguous failure."""

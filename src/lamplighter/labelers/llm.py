@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lamplighter.errors import ConfigError
+from lamplighter.errors import ConfigError, LabelerRefused
+from lamplighter.labelers.base import BatchRow, Desk
 from lamplighter.labelers.bills import Bills
 from lamplighter.labelers.completions import Interview
 from lamplighter.labelers.metering import Meter, Prices, check_prices
@@ -17,6 +18,7 @@ from lamplighter.labelers.prompts import INSTRUCTIONS, PROMPT, Prompts, answer_s
 from lamplighter.labelers.questions import Ask, Work
 from lamplighter.labelers.remote import Remote
 from lamplighter.labelers.replies import Replies
+from lamplighter.labelers.shelf import kept
 from lamplighter.labelers.wire import check_line, secrets_in, wire
 from lamplighter.redaction import SECRET
 
@@ -142,6 +144,19 @@ class Llm(Remote):
     def secrets(self) -> tuple[str, ...]:
         """The key and the headers' values."""
         return (self.api_key, *secrets_in(self.headers))
+
+    def rehearse(self, rows: Sequence[BatchRow], desk: Desk) -> None:
+        """Read the examples, and write the prompt for the first row that has one; raises ConfigError."""
+        examples, wrong = read_examples(self.examples, desk.classes), []
+        for row in rows:
+            try:
+                self.prompts.messages(self.shown(kept(row)), desk.classes, examples)
+            except LabelerRefused as error:
+                wrong.append(error)
+            else:
+                return
+        if wrong:
+            raise ConfigError(str(wrong[0])) from wrong[0]
 
     @contextmanager
     def asking(self, work: Work) -> Iterator[Ask]:

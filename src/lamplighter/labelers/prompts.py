@@ -13,7 +13,7 @@ import fsspec
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
-from lamplighter.errors import ConfigError, LabelerError, unknown
+from lamplighter.errors import ConfigError, LabelerRefused, unknown
 from lamplighter.labelers.shelf import Row
 
 INSTRUCTIONS = """\
@@ -74,13 +74,13 @@ class Prompts:
             raise ConfigError(f"a prompt is no jinja2 template: {error}") from error
 
     def messages(self, row: Row, classes: Sequence[str], examples: Sequence[Example]) -> list[dict[str, str]]:
-        """Render what is sent about one row; raises LabelerError."""
+        """Render what is sent about one row; raises LabelerRefused."""
         known = {"row": row["display"], "id": row["id"], "classes": classes, "examples": examples}
         known |= {name: row[name] for name in ("predicted", "proba") if name in row}
         try:
             system, user = (template.render(known) for template in self._templates)
         except Exception as error:  # a template may fail in any way that Python can
-            raise LabelerError(
+            raise LabelerRefused(
                 f"the prompt cannot be written for row {row['id']!r}: {type(error).__name__}: {error}; "
                 f"row has {', '.join(row['display']) or 'no columns: name some in pool.display'}"
             ) from error

@@ -112,7 +112,7 @@ class Shelf:
     def put_batch(self, batch: Batch) -> str:
         """Keep a batch's rows, once; give the key. Raises LabelerError if it had other rows before."""
         key = f"{self.folder(batch.id)}batch.json"
-        data = _dumped({"format": 1, "batch": batch.id, "rows": [_row(row) for row in batch.rows]})
+        data = _dumped({"format": 1, "batch": batch.id, "rows": [kept(row) for row in batch.rows]})
         try:
             self.store.create(key, data)
         except KeyExists as taken:
@@ -168,7 +168,7 @@ def first_answers(pages: Sequence[Page]) -> Iterator[tuple[Page, Answer]]:
                 yield page, answer
 
 
-def _row(row: BatchRow) -> dict[str, Any]:
+def kept(row: BatchRow) -> dict[str, Any]:
     """Give what is kept of a row; not its purpose, rank and score, so that all rows look alike."""
     shown = {name: plain(value) for name, value in row.display.items()}
     return {"id": row.id, "display": shown, "predicted": row.predicted, "proba": plain(row.proba)}

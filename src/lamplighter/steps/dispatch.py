@@ -25,7 +25,9 @@ def dispatch(standing: Standing) -> DispatchDone:
     earlier = follow_up(standing)
     if not batch.rows:
         return DispatchDone(**vars(earlier), **stamp(number, started))
-    ticket = standing.driver.labeler.dispatch(batch, standing.driver.desk(standing.integer_ids))
+    desk = standing.driver.desk(standing.integer_ids)
+    standing.driver.labeler.rehearse(batch.rows, desk)
+    ticket = standing.driver.labeler.dispatch(batch, desk)
     stored = standing.driver.ledger.write(number, "ticket", "json", TICKET.dump_json(ticket))
     asked = standing.driver.campaign.labeler
     return DispatchDone(

@@ -121,6 +121,11 @@ class Route(Labeler):
             (entry, sent) for entry, sent in book.unsent() if sent.stage == PEOPLE or entry.plan == self.plan
         ]
 
+    def rehearse(self, rows: Sequence[BatchRow], desk: Desk) -> None:
+        """Let every labeler rehearse."""
+        for stage in self.stages:
+            stage.labeler.rehearse(rows, desk)
+
     def dispatch(self, batch: Batch, desk: Desk) -> Ticket:
         """Send a batch to the first machine, or to all where they must agree; some rows to people."""
         machines, people = first_stop(batch, self.rule)
