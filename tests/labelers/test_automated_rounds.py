@@ -168,6 +168,24 @@ def test_what_fails_comes_a_round_later(tmp_path: Path, truth: Truth, service: S
     assert third.collect.problem_count == 0
 
 
+def test_a_labeler_that_was_left_while_its_newest_batch_is_unanswered_keeps_its_answers(
+    tmp_path: Path, truth: Truth, service: Service
+) -> None:
+    driver = driver_of(tmp_path, http(service))
+    rounds(driver, 1)
+    service.acts += [Act(422, b"too long")]
+    (second,) = rounds(driver, 1)
+    assert (second.collect.new_annotations, second.collect.outstanding) == (42, 8)
+    usual, service.usual = service.usual, lambda seen: Act(422, b"no")
+    service.acts += [Act(422, b"no"), Act(422, b"no"), usual]  # the newest batch, then the rest of the first
+    with pytest.raises(LabelerError, match="answered none of the 10 rows"):
+        run_round(driver)
+    rule = {"name": "function", "params": {"path": "tests.labelers.rules:classify"}}
+    (third,) = rounds(driver_of(tmp_path, rule), 1)
+    assert (third.collect.new_annotations, third.collect.outstanding) == (8, 10)
+    assert any("labeler 'http' of earlier rounds" in problem for problem in third.collect.problems)
+
+
 class DiesAtAnnotations(Wrapped):
     """Dies when the round's annotations are about to be written."""
 

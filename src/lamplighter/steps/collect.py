@@ -19,6 +19,7 @@ from lamplighter.driver import stamp
 from lamplighter.errors import ConfigError, KeyExists, LamplighterError
 from lamplighter.gold import check_gold
 from lamplighter.labelers import LABELERS
+from lamplighter.labelers.asking import Unheard
 from lamplighter.labelers.base import Annotation, Collected, Cursor, Problem, Status, Ticket
 from lamplighter.pool import Manifest, Pool, find_ids, shards_that_may_hold, take_manifest
 from lamplighter.rounds import Artifact, CollectDone, DispatchDone
@@ -115,7 +116,9 @@ def _ask_earlier(standing: Standing, name: str, tickets: Sequence[Ticket], since
         return labeler.collect(tickets, since, standing.driver.desk(standing.integer_ids))
     except LamplighterError as error:
         said = redaction.Redactor(redaction.references(params)).redact(str(error))
-        return Collected(problems=[Problem(f"labeler '{name}' of earlier rounds", said)])
+        found = error.found if isinstance(error, Unheard) else Collected()
+        problem = Problem(f"labeler '{name}' of earlier rounds", said)
+        return replace(found, problems=[*found.problems, problem])
 
 
 def _keep(standing: Standing, data: bytes, problems: Sequence[Problem]) -> _Taken:
