@@ -20,7 +20,7 @@ from lamplighter.store.refusals import FAILURES, explain
 #: Bytes of one ranged request, and how many of them may be on their way at once.
 REQUEST_BYTES = 8 * 2**20
 REQUESTS = 8
-#: Tries of one request; s3fs waits 0.1 s after the first and 1.7 times as long after each: 17 s up to the last.
+#: Tries of one request; s3fs waits 0.1 s after the first, then 1.7 times as long: 17 s up to the last.
 RETRIES = 10
 #: What file systems call the thing that changes whenever an object does, most telling first.
 _VALIDATORS = ("ETag", "etag", "generation", "md5", "mtime", "LastModified", "last_modified", "created")
