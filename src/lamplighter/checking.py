@@ -88,12 +88,11 @@ def _rehearse(standing: Standing, pool: Pool) -> None:
     driver, columns = standing.driver, pool.config.display
     blocks = (block for shard in pool.shards() for block in pool.read(shard, features=False, extra=columns))
     block, classes = next(blocks), driver.campaign.classes
-    shown = [block.extra.column(name).slice(0, REHEARSED).to_pylist() for name in columns]
+    ids = block.ids.slice(0, REHEARSED).to_pylist()
+    shown = block.extra.slice(0, REHEARSED).to_pylist() if columns else [{} for _ in ids]
     rows = [
-        BatchRow(
-            row_id, "batch", rank, display={name: of[rank] for name, of in zip(columns, shown, strict=True)}
-        )
-        for rank, row_id in enumerate(tables.as_ids(block.ids).to_pylist()[:REHEARSED])
+        BatchRow(row_id, "batch", rank, display=display)
+        for rank, (row_id, display) in enumerate(zip(ids, shown, strict=True))
     ]
     if standing.history.records:  # there is a model by now, or soon, and rows have its guess
         proba = (1.0, *[0.0] * (len(classes) - 1))
